@@ -11,6 +11,7 @@ from pathlib import Path
 from ..runtime import arguments
 from ..runtime.errors import Choice, InputError, UsageError
 from ..runtime.scans.file_kind import is_dicom, remnant
+from ..runtime.shortage import raise_shortage
 from .frames import Frame, NoScan, read_frames
 from .modality import shown_modality
 from .series import DicomSeries
@@ -56,6 +57,7 @@ def list_series(path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]])
         UsageError: ``path`` is no path.
         MissingExtraError: pydicom is not installed.
         InputError: there is no DICOM file, one is damaged, or a file beside them lost its content.
+        ResourceError: memory or file descriptors ran out, or the disk failed.
     """
     return [each.summary(number) for number, each in enumerate(_series(path), start=1)]
 
@@ -78,6 +80,7 @@ def open_series(
         MissingExtraError: pydicom is not installed.
         InputError: there is no scan, or there are several and ``series`` is None; the slices are no even stack; a file
             is damaged, or lost its content.
+        ResourceError: memory or file descriptors ran out, or the disk failed.
     """
     found = _series(path)
     if not isinstance(series, str | None):
@@ -149,6 +152,7 @@ def _dicom_files(given: Sequence[Path]) -> Iterator[Path]:
 
 def _refuse(error: OSError) -> None:
     name = Path(error.filename).name
+    raise_shortage(error, f'"{name}"')
     raise InputError(f'"{name}": the folder cannot be read ({error.strerror}); allow that, or give another one')
 
 

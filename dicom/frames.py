@@ -12,6 +12,7 @@ import numpy as np
 
 from ..runtime.errors import InputError, MissingExtraError
 from ..runtime.scans.byte_stream import Identity
+from ..runtime.shortage import raise_shortage
 from .quiet import quiet_libraries
 
 if TYPE_CHECKING:
@@ -119,6 +120,7 @@ def read_frames(path: Path) -> list[Frame] | NoScan:
     Raises:
         MissingExtraError: pydicom is not installed.
         InputError: the file is damaged, or lacks what the geometry or the values need.
+        ResourceError: memory or file descriptors ran out, or the disk failed.
     """
     try:
         import pydicom
@@ -135,10 +137,12 @@ def read_frames(path: Path) -> list[Frame] | NoScan:
                 )
             return list(_frames(path, identity, header))
     except OSError as error:
+        raise_shortage(error, f'"{path.name}"')
         raise InputError(f'"{path.name}": cannot be read ({error.strerror or "damaged"}); copy it again') from None
     except _MissingError as missing:
         raise InputError(f'"{path.name}": the DICOM header has no valid {missing}; export the series again') from None
     except Exception as error:  # pydicom raises whatever a damaged element causes; its message may hold values
+        raise_shortage(error, f'"{path.name}"')
         raise InputError(f'"{path.name}": damaged, or no DICOM ({type(error).__name__}); copy it again') from None
 
 

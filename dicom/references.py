@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ..runtime.errors import InputError
 from ..runtime.files.hashing import file_sha256
 from ..runtime.scans.file_kind import is_dicom
+from ..runtime.shortage import raise_shortage
 from .frames import Frame
 from .quiet import quiet_libraries
 from .series import DicomSeries
@@ -44,6 +45,7 @@ def read_header(file: Path) -> FileDataset:
 
     Raises:
         InputError: it is damaged.
+        ResourceError: memory or file descriptors ran out, or the disk failed.
     """
     import pydicom
 
@@ -51,6 +53,7 @@ def read_header(file: Path) -> FileDataset:
         with quiet_libraries():
             return pydicom.dcmread(file, stop_before_pixels=True, force=True)
     except Exception as error:  # pydicom raises whatever a damaged element causes; its message may hold values
+        raise_shortage(error, f'"{file.name}"')
         raise InputError(f'"{file.name}": damaged, or no DICOM ({type(error).__name__}); copy it again') from None
 
 
@@ -137,7 +140,8 @@ def refusing(what: str) -> Generator[None]:
     Its warnings are left out, because they show patients' names.
 
     Raises:
-        InputError: the block raised anything.
+        InputError: the block raised anything else.
+        ResourceError: the block raised it, or memory or file descriptors ran out, or the disk failed.
     """
     try:
         with quiet_libraries():
@@ -145,6 +149,7 @@ def refusing(what: str) -> Generator[None]:
     except InputError:
         raise
     except Exception as error:
+        raise_shortage(error, f"a DICOM {what}")
         raise InputError(
             f"a DICOM {what} cannot refer to this series ({type(error).__name__}: an element of its header is "
             "not valid); write a .nii.gz"

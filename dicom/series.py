@@ -18,6 +18,7 @@ from ..runtime.scans.byte_stream import Identity
 from ..runtime.scans.geometry import Grid
 from ..runtime.scans.scan_source import ScanSource
 from ..runtime.scans.unchanged_file import unchanged_sha256
+from ..runtime.shortage import raise_shortage
 from .frames import Frame
 from .quiet import quiet_libraries
 from .stack import Stack
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 _FLOAT32 = np.dtype(np.float32)
+_DECODING_BYTES = 32  # per pixel; JPEG 2000 takes about 16
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ class DicomSeries(ScanSource):
         Raises:
             MissingExtraError: pydicom is not installed.
             InputError: a file is damaged, compressed in a way that no installed package decodes, or was changed.
+            ResourceError: memory or file descriptors ran out, or the disk failed.
         """
         dtype, slices = self.dtype, self.stack.slices
         last, last_place = None, -1
@@ -94,6 +97,7 @@ class DicomSeries(ScanSource):
 
         Raises:
             InputError: a file cannot be read, or was changed since its header was read.
+            ResourceError: memory or file descriptors ran out, or the disk failed.
         """
         files = {frame.path: frame.identity for frame in self._frames}
         return hashlib.sha256("".join(unchanged_sha256(*file) for file in files.items()).encode()).hexdigest()
@@ -120,6 +124,7 @@ def real_plane(frame: Frame) -> NDArray[Any]:
     Raises:
         MissingExtraError: pydicom is not installed.
         InputError: the file is damaged, compressed in a way that no installed package decodes, or was changed.
+        ResourceError: memory or file descriptors ran out, or the disk failed.
     """
     try:
         from pydicom.pixels.processing import apply_modality_lut
@@ -135,20 +140,24 @@ def real_plane(frame: Frame) -> NDArray[Any]:
             values = apply_modality_lut(values, header)
         if values.shape != frame.size:
             raise _RefusedError(f"expected {frame.size} pixels, got {values.shape}; copy it again")
+        if frame.has_table or not frame.is_scaled:
+            return values.astype(_FLOAT32 if frame.has_table else frame.stored, copy=False)
+        return (values * np.float64(frame.slope) + frame.intercept).astype(_FLOAT32)
     except _RefusedError as refused:
         raise InputError(f'"{name}": {refused}') from None
     except OSError as error:
+        raise_shortage(error, f'"{name}"')
         raise InputError(f'"{name}": cannot be read ({error.strerror or "damaged"}); copy it again') from None
     except (RuntimeError, NotImplementedError):  # pydicom: no installed package decodes this
+        # Of what each package raised, a MemoryError perhaps, pydicom keeps the text alone.
+        check_memory(f'decoding "{name}"', math.prod(frame.size) * _DECODING_BYTES)
         raise InputError(
             f'"{name}": its compression cannot be decoded, or its pixels are damaged; copy it again, or decompress it '
             "with dcmdjpeg or gdcmconv --raw"
         ) from None
     except Exception as error:  # pydicom raises whatever a damaged element causes; its message may hold values
+        raise_shortage(error, f'"{name}"')
         raise InputError(f'"{name}": its pixels are damaged ({type(error).__name__}); copy it again') from None
-    if frame.has_table or not frame.is_scaled:
-        return values.astype(_FLOAT32 if frame.has_table else frame.stored, copy=False)
-    return (values * np.float64(frame.slope) + frame.intercept).astype(_FLOAT32)
 
 
 class _RefusedError(Exception):

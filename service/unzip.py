@@ -11,6 +11,7 @@ import zlib
 from pathlib import Path
 
 from ..runtime.errors import InputError
+from ..runtime.shortage import raise_shortage
 from .disk_room import require_room
 
 _EXPANSION = 200  # unpacked bytes per packed byte; scans shrink to a third, a zip bomb expands a thousandfold
@@ -51,6 +52,7 @@ def unzip(archive: Path, target: Path, most_files: int, most_bytes: int) -> int:
             for number, member in enumerate(members):
                 _write(source, member, target / f"{number:05d}.dcm")
     except _DAMAGED as error:
+        raise_shortage(error, "the zip")
         raise _damaged(error) from None
     except OSError as error:
         if error.errno == errno.EINVAL:  # a seek to before the file's start

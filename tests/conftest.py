@@ -25,6 +25,7 @@ from bedside.teacher import TEACHERS
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from .descriptors import no_descriptors  # noqa: F401 - fixture
 from .signing_keys import keys, new_key, other_keys  # noqa: F401 - fixtures
 from .slurm_node import scheduler, slurm_conf  # noqa: F401 - fixtures
 

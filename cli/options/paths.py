@@ -15,6 +15,7 @@ import typer
 
 from ...runtime.bundles.outputs import check_outside_bundles
 from ...runtime.errors import BedsideError, BundleError, InputError
+from ...runtime.shortage import raise_shortage
 
 _MISSING = (errno.ENOENT, errno.ENOTDIR)
 
@@ -39,6 +40,7 @@ def check_readable(path: Path | None, refused: type[BedsideError]) -> Path | Non
         if not os.access(path, needed):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
+        raise_shortage(error, f'"{path.name}"')
         if error.errno not in _MISSING:
             raise refused(f'"{path.name}": cannot be read ({error.strerror}); check the path and permissions') from None
     return path

@@ -11,6 +11,7 @@ from ...runtime.errors import InputError, UsageError
 from ...runtime.files.hashing import file_sha256
 from ...runtime.record import Machine, Outcome, Setup, save_json
 from ...runtime.scans.names import JOURNAL_NAME, joined_names
+from ...runtime.shortage import raise_shortage
 from .folder_scan import FolderScan
 from .output import is_damaged, is_own_label_map
 
@@ -58,6 +59,7 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         try:
             earlier = msgspec.json.decode(path.read_bytes(), type=Journal)
         except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
+            raise_shortage(error, f"{JOURNAL_NAME} in the output folder")
             raise InputError(
                 f"{JOURNAL_NAME} in the output folder cannot be read ({error}); --force begins anew"
             ) from None

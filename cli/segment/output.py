@@ -12,6 +12,7 @@ from ...runtime.errors import InputError, UsageError
 from ...runtime.scans.byte_stream import ByteStream
 from ...runtime.scans.nifti import check_output_name
 from ...runtime.scans.nifti_header import MAX_FILE_BYTES
+from ...runtime.shortage import raise_shortage
 
 SEG_SUFFIX = ".dcm"  # a label map with this ending is written as DICOM SEG
 _KINDS = {"SEG": "label map", "SR": "report", "RTSTRUCT": "structure set"}  # DICOM's modality → what a message calls it
@@ -57,7 +58,8 @@ def check_record(record: Path, force: bool) -> None:
 
     try:
         msgspec.json.decode(record.read_bytes(), type=RunRecord)
-    except (msgspec.DecodeError, UnicodeDecodeError, OSError):
+    except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
+        raise_shortage(error, f'--record "{record.name}"')
         raise UsageError(
             f'--record "{record.name}": expected nothing there, or an earlier record, got another file; choose another '
             "name, or replace it (--force)"
@@ -80,7 +82,8 @@ def is_own_label_map(path: Path, modality: str = "SEG") -> bool:
     try:
         header: Any = nib.load(path).header
         description = bytes(header["descrip"].tobytes()).rstrip(b"\0")
-    except Exception:  # nibabel raises many kinds of errors; a file that it cannot read is not bedside's
+    except Exception as error:  # nibabel raises many kinds of errors; a file that it cannot read is not bedside's
+        raise_shortage(error, f'"{path.name}"')
         return False
     return description == b"bedside label map"
 

@@ -14,6 +14,7 @@ import pydicom
 
 from ...runtime.errors import ResourceError
 from ...runtime.log import log_failure
+from ...runtime.shortage import raise_shortage
 from .accepted import instance_name
 from .queue import Queue
 from .storescp_program import was_released
@@ -69,8 +70,8 @@ class Incoming:
         """Puts what storescp has acknowledged into the queue; returns whether the association has ended.
 
         Raises:
-            ResourceError, OSError: the disk does not take it, or storescp ends just now; the files stay, and the next
-                call tries again.
+            ResourceError, OSError, MemoryError: the disk does not take it, memory is short, or storescp ends just now;
+                the files stay, and the next call tries again.
         """
         if has_writer(self._folder):
             for file in self._closed():
@@ -107,6 +108,7 @@ class Incoming:
         try:
             name = instance_name(content)
         except Exception as error:  # pydicom raises whatever a damaged element causes; its message may hold values
+            raise_shortage(error, "an instance")
             _log.warning("an instance was left out: it cannot be understood (%s)", type(error).__name__)
             log_failure("reading failed", error)
             name = None
@@ -143,7 +145,11 @@ def _identity(status: os.stat_result) -> tuple[int, int]:
 
 
 def is_whole(file: Path) -> bool:
-    """Whether an image is there up to the end of its pixels."""
+    """Whether an image is there up to the end of its pixels.
+
+    Raises:
+        ResourceError: that cannot be told now, because memory is short or the disk fails.
+    """
     try:
         made = pydicom.dcmread(BytesIO(file.read_bytes()))
         if made.file_meta.TransferSyntaxUID.is_compressed:
@@ -153,5 +159,6 @@ def is_whole(file: Path) -> bool:
     except OSError as error:
         raise ResourceError(f"an instance cannot be read back ({error.strerror or type(error).__name__})") from None
     except Exception as error:  # pydicom raises whatever a damaged element causes
+        raise_shortage(error, "an instance")
         log_failure("an instance is not whole", error)
         return False

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...runtime.axes import DHW
 from ...runtime.errors import FieldError, InputError, first_line, printable
+from ...runtime.shortage import raise_shortage
 from ...runtime.shown_value import shown
 from ...runtime.task import Foreground, Modality, Task
 from ..student import ExportedStudent
@@ -89,6 +90,7 @@ def _root(path: Path) -> Path | zipfile.Path:
         root = zipfile.Path(path)
         inside = [entry for entry in root.iterdir() if entry.is_dir()]
     except (OSError, zipfile.BadZipFile) as error:
+        raise_shortage(error, f'"{path.name}"')
         raise InputError(f'"{path.name}" is not a MONAI bundle: {first_line(error)}') from None
     if (root / METADATA).is_file():
         return root

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from ...runtime.errors import InputError, MissingExtraError, first_line
+from ...runtime.shortage import raise_shortage
 from ...runtime.shown_value import shown
 
 _SPECIAL = ("@", "$", "%")  # references, expressions, macros
@@ -95,6 +96,7 @@ class BundleConfig:
             text = path.read_bytes().decode("utf-8-sig")
             content = json.loads(text) if path.name.endswith(".json") else _yaml(text)
         except (OSError, ValueError, RecursionError) as error:
+            raise_shortage(error, f'"{path.name}"')
             raise InputError(f'"{path.name}" cannot be read: {first_line(error)}') from None
         if not isinstance(content, dict):
             raise InputError(f'"{path.name}": expected a dictionary, got {shown(content)}')

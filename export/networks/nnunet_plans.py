@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from ...runtime.errors import InputError
+from ...runtime.shortage import raise_shortage
 
 PLAIN, RESIDUAL = "PlainConvUNet", "ResidualEncoderUNet"
 
@@ -138,6 +139,7 @@ def read_json(path: Path, kind: type[_Kind]) -> _Kind:
     try:
         content = msgspec.json.decode(path.read_bytes())
     except (OSError, msgspec.DecodeError, RecursionError) as error:
+        raise_shortage(error, f'"{path.name}"')
         raise InputError(f'"{path.name}" cannot be read: {error}') from None
     return decoded(content, kind, path.name)
 

@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 from .. import arguments
 from ..engines import engines_with_variants_for
 from ..engines.model_bytes import ModelBytes
-from ..errors import BundleError, ResourceError
+from ..errors import BundleError, ResourceError, first_line
 from ..files.folder_replacement import restore_moved_folder
 from ..files.temporaries import remove_leftovers, temporary_name
 from ..scans.file_kind import BUNDLE, ZIP, has_nifti_magic, kind_of_file
+from ..shortage import raise_shortage
 from ..task import Task
 from .bundle_zip import extract
 from .manifest import (
@@ -35,7 +36,8 @@ from .trusted_keys import SIGNATURE_NAME, Trust, TrustedKeys, trusted_keys
 from .variant import Variant
 from .verification import BUNDLE_LIMIT, verify_bundle
 
-_ARRAY_TYPES = (np.float32, np.float16, np.uint8, np.uint16)
+_ARRAY_TYPES = [np.dtype(kind) for kind in (np.float32, np.float16, np.uint8, np.uint16)]
+_HEADER_LIMIT = 1000  # characters; NumPy writes some hundred
 
 
 class Bundle:
@@ -79,7 +81,7 @@ class Bundle:
             MissingExtraError: ``trust`` is given, and `cryptography` is not installed.
             BundleError: the bundle differs from its manifest, or is not signed with a trusted key; the message names
                 the file.
-            ResourceError: there is no disk space to unpack a zip.
+            ResourceError: there is no disk space to unpack a zip, file descriptors ran out, or the disk failed.
         """
         path = arguments.path("bundle", path)
         keys = arguments.optional(trusted_keys, "trust", trust)
@@ -138,13 +140,15 @@ class Bundle:
 
         Raises:
             BundleError: the bundle has no such file, or it was changed since the bundle was opened.
+            ResourceError: memory or file descriptors ran out, or the disk failed.
         """
         path, entry = self.file(name), self.manifest.files[name]
         try:
             with path.open("rb") as file:
                 content = file.read(entry.size + 1)
-        except OSError as error:
-            raise BundleError(f"{name} cannot be read: {error.strerror}") from None
+        except (OSError, MemoryError) as error:
+            raise_shortage(error, name)
+            raise BundleError(f"{name} cannot be read: {getattr(error, 'strerror', '')}") from None
         if sha256(content).hexdigest() != entry.sha256:
             raise BundleError(f"{name} was changed since the bundle was opened; open it again")
         return content
@@ -216,14 +220,31 @@ class Bundle:
         Raises:
             UsageError: ``name`` is not a string.
             BundleError: the bundle has no such file, or it is not an array of these types.
+            ResourceError: memory or file descriptors ran out, or the disk failed.
         """
+        content = self.read(name)
         try:
-            array = np.load(io.BytesIO(self.read(name)), allow_pickle=False)
-        except (OSError, ValueError, EOFError, SyntaxError, MemoryError) as error:
-            raise BundleError(f"{name} is not a plain NumPy array: {error}") from None
-        if not isinstance(array, np.ndarray) or array.dtype not in _ARRAY_TYPES:
+            array = _array_in(content)
+        except Exception as error:  # NumPy raises whatever a damaged header causes
+            raise_shortage(error, name)
+            raise BundleError(f"{name} is not a plain NumPy array: {first_line(error)}") from None
+        if array.dtype not in _ARRAY_TYPES:
             raise BundleError(f"{name}: expected an array of float32, float16, uint8 or uint16")
         return array
+
+
+def _array_in(content: bytes) -> NDArray[Any]:
+    """Returns the array that a ``.npy`` file holds, read-only and uncopied, so that a false header takes no memory.
+
+    Raises:
+        Exception: whatever a damaged header causes in NumPy.
+    """
+    file = io.BytesIO(content)
+    if np.lib.format.read_magic(file) != (1, 0):
+        raise ValueError("expected version 1.0 of the format")
+    # Python's parser itself raises MemoryError for some headers of thousands of characters.
+    shape, by_columns, dtype = np.lib.format.read_array_header_1_0(file, max_header_size=_HEADER_LIMIT)
+    return np.frombuffer(content, dtype, offset=file.tell()).reshape(shape, order="F" if by_columns else "C")
 
 
 def _mode(path: Path) -> int:
@@ -235,6 +256,7 @@ def _mode(path: Path) -> int:
         return 0
     except (OSError, RuntimeError, ValueError) as error:  # no permission, too long, a loop of links, a NUL
         reason = getattr(error, "strerror", None) or "not a path"
+        raise_shortage(error, f'"{path.name}"')
         raise BundleError(f'no bundle at "{path.name}": {reason}; check the path and permissions') from None
 
 

@@ -12,6 +12,7 @@ import zlib
 from pathlib import Path, PurePosixPath
 
 from ..errors import BundleError, ResourceError
+from ..shortage import raise_shortage
 from .manifest import MANIFEST_NAME
 
 _MAX_MEMBERS = 1000
@@ -52,6 +53,7 @@ def extract(archive: Path, target: Path, limit: int) -> None:
             for member, name in members:
                 _write(source, member, _inside(target, name))
     except _DAMAGED as error:
+        raise_shortage(error, f'"{archive.name}"')
         raise BundleError(
             f'"{archive.name}": expected a bundle, got no zip or a damaged one ({error}); copy it again'
         ) from None

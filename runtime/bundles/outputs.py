@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..errors import UsageError
 from ..files.atomic import atomic_write
+from ..shortage import raise_shortage
 
 _BEGINNING_BYTES = 16 * 2**10  # the marks of a page stand behind its style
 
@@ -49,7 +50,8 @@ def _has_marks(path: Path, marks: Sequence[str]) -> bool:
     try:
         with path.open("rb") as file:
             beginning = file.read(_BEGINNING_BYTES)
-    except OSError:
+    except OSError as error:
+        raise_shortage(error, f'"{path.name}"')
         return False
     return not beginning or all(mark.encode() in beginning for mark in marks)
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from .. import arguments
 from ..errors import BundleError, InputError, MissingExtraError
 from ..files.system_files import is_file, is_folder
+from ..shortage import raise_shortage
 from .manifest import MANIFEST_NAME
 
 if TYPE_CHECKING:
@@ -120,6 +121,7 @@ def read_key_file(path: Path) -> bytes:
 
     Raises:
         InputError: there is no such file, it is too large for a key, or it cannot be read.
+        ResourceError: file descriptors ran out, or the disk failed.
     """
     if not is_file(path):
         raise InputError(f'"{path.name}": expected the file of a key, found none')
@@ -127,6 +129,7 @@ def read_key_file(path: Path) -> bytes:
         with path.open("rb") as file:
             content = file.read(_KEY_LIMIT + 1)
     except OSError as error:
+        raise_shortage(error, f'"{path.name}"')
         raise InputError(f'"{path.name}": the key cannot be read ({error.strerror})') from None
     if len(content) > _KEY_LIMIT:
         raise InputError(f'"{path.name}": expected a key, got more than {_KEY_LIMIT} bytes')
@@ -157,6 +160,7 @@ def _key_files(path: Path) -> list[Path]:
     try:
         files = sorted(each for each in path.iterdir() if each.suffix in KEY_ENDINGS)
     except OSError as error:
+        raise_shortage(error, f'"{path.name}"')
         raise InputError(f'"{path.name}": the folder of keys cannot be read ({error.strerror})') from None
     if not files:
         raise InputError(f'"{path.name}": expected public keys ({" or ".join(KEY_ENDINGS)}) in this folder, found none')

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..errors import BundleError
 from ..files.hashing import file_sha256
+from ..shortage import raise_shortage
 from .bundle_zip import is_safe_name
 from .manifest import (
     CHECKSUM_NAME,
@@ -59,6 +60,7 @@ def verify_bundle(root: Path, name: str, keys: TrustedKeys | None = None) -> Ver
 
     Raises:
         BundleError: the folder differs from its manifest, or none of the keys signed it; the message names the file.
+        ResourceError: file descriptors ran out, or the disk failed.
     """
     try:
         if not (root / MANIFEST_NAME).is_file():  # before listing the folder, which may be any folder
@@ -75,6 +77,7 @@ def verify_bundle(root: Path, name: str, keys: TrustedKeys | None = None) -> Ver
         check_names(manifest)
         _check_files(root, manifest, present)
     except OSError as error:
+        raise_shortage(error, "the bundle")
         raise BundleError(f"the bundle cannot be read: {error.strerror}") from None
     return VerifiedManifest(manifest, content, signature, signer)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from ..errors import BundleError
+from ..shortage import raise_shortage
 
 
 class ModelFormat(Enum):
@@ -44,6 +45,7 @@ def model_bytes(model: Model) -> ModelBytes:
 
     Raises:
         BundleError: a file cannot be read.
+        ResourceError: file descriptors ran out, or the disk failed.
     """
     if isinstance(model, bytes):
         return ModelBytes(model)
@@ -58,4 +60,5 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a path"
+        raise_shortage(error, f"model file {path.name}")
         raise BundleError(f"model file {path.name} cannot be read: {reason}") from None

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from ..errors import InputError
+from ..shortage import raise_shortage
 
 _OTHERS = (  # UTF-32 first: its mark begins with that of UTF-16
     ("UTF-32", (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)),
@@ -24,10 +25,12 @@ def read_utf8(path: Path, named: str) -> str:
 
     Raises:
         InputError: the file cannot be read, or is not UTF-8.
+        ResourceError: file descriptors ran out, or the disk failed.
     """
     try:
         content = path.read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise_shortage(error, named)
         raise InputError(f"{named} cannot be read: {getattr(error, 'strerror', None) or 'not a path'}") from None
     other = next((name for name, marks in _OTHERS if content.startswith(marks)), None)
     if other is None and [byte == 0 for byte in content[:4]] in _UTF16_STARTS:

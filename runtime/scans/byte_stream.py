@@ -11,6 +11,7 @@ import zlib
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from ..errors import InputError
+from ..shortage import raise_shortage
 from .file_kind import GZIP_MAGIC, GZIP_WINDOW, FileKind, kind_of_bytes, kind_of_file
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class ByteStream:
 
     Raises:
         InputError: the file is missing, not a regular file, not readable, truncated, or damaged.
+        ResourceError: file descriptors ran out, or the disk failed; so in all methods that read.
     """
 
     def __init__(self, path: Path) -> None:
@@ -68,6 +70,7 @@ class ByteStream:
             raise InputError(f'"{self.name}": file not found; check the path') from None
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or "invalid path"
+            raise_shortage(error, f'"{self.name}"')
             raise InputError(f'"{self.name}": cannot be read ({reason}); check the path and permissions') from None
         self._size = self.identity.size
         self._pending = self._read_file(2)
@@ -209,6 +212,7 @@ class ByteStream:
             try:
                 piece = self._inflater.decompress(self._pending, min(limit, _CHUNK))
             except zlib.error as error:
+                raise_shortage(error, f'"{self.name}"')
                 reason = str(error).rpartition(":")[2].strip()
                 raise InputError(
                     f'"{self.name}": damaged gzip data ({reason}); copy or export the file again'
@@ -244,4 +248,5 @@ class ByteStream:
         try:
             return self._file.read(count)
         except OSError as error:
+            raise_shortage(error, f'"{self.name}"')
             raise InputError(f'"{self.name}": reading failed ({error.strerror}); check the disk') from None

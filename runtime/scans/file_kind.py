@@ -10,6 +10,8 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+from ..shortage import raise_shortage
+
 SHORTEST_HEADER = 348  # bytes, of NIfTI-1
 GZIP_MAGIC = b"\x1f\x8b"
 GZIP_WINDOW = 31  # zlib's code for a gzip container; it verifies CRC and length
@@ -114,7 +116,11 @@ def _begins_as_implicit_dicom(start: bytes) -> bool:
 
 
 def kind_of_file(path: Path) -> FileKind | None:
-    """Returns the kind of a file, or of a folder by its files; None if it is unknown or cannot be read."""
+    """Returns the kind of a file, or of a folder by its files; None if it is unknown or cannot be read.
+
+    Raises:
+        ResourceError: file descriptors ran out, or the disk failed; so in all functions here that read.
+    """
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
@@ -122,7 +128,8 @@ def kind_of_file(path: Path) -> FileKind | None:
         if stat.S_ISREG(mode) and _is_zipped_bundle(path):
             return BUNDLE
         return _kind_by_start(path)
-    except (OSError, ValueError):  # no permission or an invalid name: opening the file reports that
+    except (OSError, ValueError) as error:  # no permission or an invalid name: opening the file reports that
+        raise_shortage(error, f'"{path.name}"')
         return None
 
 
@@ -143,7 +150,8 @@ def is_dicom(path: Path) -> bool:
     """Whether a file begins as a DICOM file does, with or without the preamble; False where it cannot be read."""
     try:
         return _kind_by_start(path) == _DICOM
-    except (OSError, ValueError):  # no permission or an invalid name: opening the file reports that
+    except (OSError, ValueError) as error:  # no permission or an invalid name: opening the file reports that
+        raise_shortage(error, f'"{path.name}"')
         return False
 
 
@@ -160,6 +168,7 @@ def remnant(path: Path) -> str:
     try:
         kind = _kind_by_start(path)
     except OSError as error:
+        raise_shortage(error, f'"{path.name}"')
         return f"a file that cannot be read ({error.strerror})"
     return kind.name if kind is not None and kind.is_remnant else ""
 
@@ -173,7 +182,8 @@ def has_nifti_magic(path: Path) -> bool:
             start = file.read(SNIFFED_BYTES)
         if start.startswith(GZIP_MAGIC):
             start = zlib.decompressobj(GZIP_WINDOW).decompress(start, SNIFFED_BYTES)
-    except (OSError, ValueError, zlib.error):
+    except (OSError, ValueError, zlib.error) as error:
+        raise_shortage(error, f'"{path.name}"')
         return False
     return start[344:347] in (b"n+1", b"ni1") or start[4:7] in (b"n+2", b"ni2")
 
@@ -208,7 +218,7 @@ def _kind_of_folder(folder: Path) -> FileKind | None:
 
 def _files(folder: Path) -> Iterator[Path]:
     """Yields the files of a folder, then those of its subfolders, without hidden files."""
-    for root, folders, names in os.walk(folder):
+    for root, folders, names in os.walk(folder, onerror=lambda error: raise_shortage(error, f'"{folder.name}"')):
         folders.sort()
         yield from (Path(root, name) for name in sorted(names) if not name.startswith("."))
 

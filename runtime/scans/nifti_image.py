@@ -15,6 +15,7 @@ from nibabel.spatialimages import HeaderDataError
 
 from ..errors import InputError
 from ..memory.memory_limit import check_memory
+from ..shortage import raise_shortage
 from .byte_stream import ByteStream
 from .nifti_file import volume_index
 from .nifti_header import MAX_FILE_BYTES, Form, NiftiHeader, read_header, set_single_file
@@ -127,4 +128,5 @@ def _one_volume(image: Nifti1Pair, header: NiftiHeader, index: int) -> Any:
         return values[(..., *(int(number) for number in place))]
     except (OSError, EOFError, ValueError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or str(error)
+        raise_shortage(error, f'"{_NAME}"')
         raise InputError(f'"{_NAME}": its voxels cannot be read ({reason}); copy or export the file again') from None

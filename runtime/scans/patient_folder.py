@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError
+from ..shortage import raise_shortage
 from .names import JOURNAL_NAME, nifti_files, stem, subfolders
 
 _TRUTH = {
@@ -38,11 +39,13 @@ class PatientFolder:
 
         Raises:
             InputError: the folder cannot be read.
+            ResourceError: file descriptors ran out, or the disk failed.
         """
         try:
             files = nifti_files(path)
             inner = [file for folder in subfolders(path) if _names_truth(folder.name) for file in nifti_files(folder)]
         except OSError as error:
+            raise_shortage(error, f'folder "{path.name}"')
             raise InputError(
                 f'folder "{path.name}": cannot be read ({error.strerror}); check its permissions'
             ) from None

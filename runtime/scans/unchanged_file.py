@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import InputError
 from ..files.hashing import stream_sha256
+from ..shortage import raise_shortage
 from .byte_stream import Identity
 
 if TYPE_CHECKING:
@@ -22,12 +23,14 @@ def unchanged_sha256(path: Path, identity: Identity) -> str:
 
     Raises:
         InputError: the file cannot be read, or was changed or replaced since.
+        ResourceError: file descriptors ran out, or the disk failed.
     """
     try:
         with path.open("rb") as file:
             digest = stream_sha256(file)
             status = os.fstat(file.fileno())
     except OSError as error:
+        raise_shortage(error, f'"{path.name}"')
         raise InputError(f'"{path.name}": cannot be read ({error.strerror}); check the path and permissions') from None
     if Identity.of(status) != identity:
         raise InputError(f'"{path.name}": the file was changed while it was read; try again once it is complete')

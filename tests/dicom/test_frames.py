@@ -6,7 +6,7 @@ import numpy as np
 import pydicom
 import pytest
 from bedside.dicom.frames import Frame, NoScan, read_frames
-from bedside.runtime.errors import InputError
+from bedside.runtime.errors import InputError, ResourceError
 
 from .written_series import SERIES_UID, SPACING, STEP, write_enhanced, write_series
 
@@ -97,3 +97,16 @@ def test_a_file_cut_within_its_header_is_refused(tmp_path):
 def test_a_file_that_is_gone_is_named(tmp_path):
     with pytest.raises(InputError, match=r'"gone\.dcm": cannot be read'):
         read_frames(tmp_path / "gone.dcm")
+
+
+def test_what_the_machine_lacks_is_no_damage(tmp_path, monkeypatch, no_descriptors):
+    file = one_file(tmp_path)
+    with no_descriptors(), pytest.raises(ResourceError, match="Too many open files"):
+        read_frames(file)
+
+    def short(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr("pydicom.dcmread", short)
+    with pytest.raises(ResourceError, match="memory ran out"):
+        read_frames(file)

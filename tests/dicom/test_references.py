@@ -10,7 +10,7 @@ import pytest
 from bedside.dicom import is_own_result, open_series, write_report, write_segmentation, write_structure_set
 from bedside.dicom.quiet import quiet_libraries
 from bedside.dicom.references import complete_headers, placed_frames, read_header, refusing, series_headers
-from bedside.runtime.errors import InputError
+from bedside.runtime.errors import InputError, ResourceError
 
 from .written_series import write_enhanced, write_series
 
@@ -165,3 +165,14 @@ def _fail_with(words):
 def test_damaged_files_are_refused_and_are_nobodys_result(tmp_path):
     (tmp_path / "x.dcm").write_bytes(b"no DICOM")
     assert not is_own_result(tmp_path / "x.dcm")
+
+
+def test_what_the_machine_lacks_is_no_fault_of_a_header(tmp_path, no_descriptors):
+    file, *_ = write_series(tmp_path / "ct")
+    read_header(file)
+    with no_descriptors(), pytest.raises(ResourceError, match="Too many open files"):
+        read_header(file)
+    with pytest.raises(ResourceError, match="a DICOM segmentation: memory ran out"), refusing("segmentation"):
+        raise MemoryError
+    with pytest.raises(ResourceError, match="disk full"), refusing("segmentation"):
+        raise ResourceError("disk full")

@@ -12,7 +12,7 @@ import numpy as np
 import pydicom
 import pytest
 from bedside.dicom import open_series
-from bedside.runtime.errors import InputError
+from bedside.runtime.errors import InputError, ResourceError
 from bedside.runtime.scans.scan import Scan
 from bedside.runtime.scans.volume import Volume
 from pydicom.uid import (
@@ -193,3 +193,33 @@ def test_truncated_pixels_are_refused(tmp_path):
     files[3].write_bytes(files[3].read_bytes()[:-20])
     with pytest.raises(InputError, match=r'"IM\d{4}.dcm": its pixels are damaged'):
         list(open_series(tmp_path / "ct").planes())
+
+
+def test_what_the_machine_lacks_while_a_plane_is_decoded_is_no_damage(tmp_path, monkeypatch, no_descriptors):
+    write_series(tmp_path / "ct")
+    scan = open_series(tmp_path / "ct")
+    next(scan.planes())
+    with no_descriptors(), pytest.raises(ResourceError, match="Too many open files"):
+        next(scan.planes())
+    with no_descriptors(), pytest.raises(ResourceError, match="Too many open files"):
+        scan.sha256()
+
+    def short(*_):
+        raise MemoryError
+
+    monkeypatch.setattr("bedside.dicom.series._decoded", short)
+    with pytest.raises(ResourceError, match=r'"IM\d{4}.dcm": memory ran out'):
+        next(scan.planes())
+
+
+@pytest.mark.parametrize(("free", "refusal"), [(2**40, InputError), (0, ResourceError)])
+def test_a_package_that_fails_while_memory_is_short_says_nothing_of_the_file(tmp_path, monkeypatch, free, refusal):
+    def failed(*_):
+        raise RuntimeError("Unable to decode as exceptions were raised by all available plugins:\n  pillow: ")
+
+    write_series(tmp_path / "ct")
+    scan = open_series(tmp_path / "ct")
+    monkeypatch.setattr("bedside.dicom.series._decoded", failed)
+    monkeypatch.setattr("bedside.runtime.memory.memory_limit.free_memory", lambda: free)
+    with pytest.raises(refusal):
+        next(scan.planes())

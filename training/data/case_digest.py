@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from ...runtime.errors import InputError
 from ...runtime.files.hashing import file_sha256
+from ...runtime.shortage import raise_shortage
 from .dataset import Case, Dataset
 from .organ_masks import OrganMasks, truth_files
 
@@ -40,6 +41,7 @@ class CaseDigest:
             stamps = _stamps(case)
             return CaseDigest(file_sha256(case.image), _truth_sha256(case), stamps, case.ignore)
         except OSError as error:
+            raise_shortage(error, f'case "{case.name}"')
             raise InputError(f'case "{case.name}": its files cannot be read: {error.strerror}') from None
 
     def check_unchanged(self, case: Case) -> None:
@@ -50,7 +52,8 @@ class CaseDigest:
         """
         try:
             changed = _stamps(case) != self.stamps
-        except OSError:
+        except OSError as error:
+            raise_shortage(error, f'case "{case.name}"')
             changed = True
         if changed:
             raise InputError(f'case "{case.name}": its files changed while they were read; start again')

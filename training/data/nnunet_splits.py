@@ -12,6 +12,7 @@ import msgspec
 from ...runtime.errors import InputError, UsageError
 from ...runtime.files.text import read_utf8
 from ...runtime.scans.names import FIRST_CHANNEL, joined_names
+from ...runtime.shortage import raise_shortage
 
 if TYPE_CHECKING:
     from .dataset import Dataset
@@ -74,6 +75,7 @@ def find_splits(root: Path) -> Path | None:
     try:
         differing = len({file.read_bytes() for file in found}) > 1
     except OSError as error:
+        raise_shortage(error, SPLITS)
         raise InputError(f"{SPLITS} cannot be read: {error.strerror}") from None
     if differing:
         raise InputError(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ...runtime.errors import InputError
 from ...runtime.preprocessing.plausibility import patch_warnings, without_patch_warnings
+from ...runtime.shortage import raise_shortage
 from ...runtime.task import Task
 from .ignore_label import IGNORED
 from .load_case import LabelMap
@@ -121,11 +122,13 @@ class PreparedCase:
 
         Raises:
             InputError: the folder is missing or damaged.
+            ResourceError: file descriptors ran out, or the disk failed.
         """
         try:
             facts = msgspec.json.decode((folder / _FACTS).read_bytes(), type=_Facts)
             sizes = {file: (folder / file).stat().st_size for file in facts.files}
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise_shortage(error, f"prepared case {folder.name}")
             raise InputError(f"prepared case {folder.name}: cannot be read ({error}); delete its folder") from None
         for file, expected in facts.files.items():
             if sizes[file] != expected:
@@ -164,10 +167,12 @@ def open_array(file: Path) -> NDArray[Any]:
 
     Raises:
         InputError: the file is missing or damaged.
+        ResourceError: memory or file descriptors ran out, or the disk failed.
     """
     try:
         return np.load(file, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+    except (OSError, ValueError, EOFError) as error:
+        raise_shortage(error, f"{file.parent.name}/{file.name}")
         raise InputError(
             f"{file.parent.name}/{file.name} is missing or damaged; start again, with --resume if the run exists"
         ) from None

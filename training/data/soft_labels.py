@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ...runtime.errors import InputError
 from ...runtime.files.hashing import file_sha256
 from ...runtime.labels.probabilities import LEVELS
+from ...runtime.shortage import raise_shortage
 from .prepared_case import choose_centres, label_counts, open_array
 
 _EDGE = 16  # voxels; a block of one class is then one memory page of 4096 bytes
@@ -46,11 +47,13 @@ class SoftLabels:
 
         Raises:
             InputError: the folder is missing or damaged.
+            ResourceError: file descriptors ran out, or the disk failed.
         """
         try:
             facts = msgspec.json.decode((folder / _FACTS).read_bytes(), type=_Facts)
             damaged = [file for file, expected in facts.files.items() if file_sha256(folder / file) != expected]
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise_shortage(error, f"soft labels {folder.name}")
             raise InputError(f"soft labels {folder.name}: cannot be read ({error}); delete the folder") from None
         if damaged:
             raise InputError(f"soft labels {folder.name}: {damaged[0]} is damaged; delete the folder")

@@ -8,6 +8,7 @@ from pathlib import Path
 from ...runtime.errors import InputError
 from ...runtime.files.text import utf8_name
 from ...runtime.scans.names import nifti_files, stem
+from ...runtime.shortage import raise_shortage
 from .dataset import Case, Dataset
 from .organ_masks import truth_files
 
@@ -25,6 +26,7 @@ def with_unlabelled(dataset: Dataset, folder: Path) -> Dataset:
     try:
         files = nifti_files(folder)
     except OSError as error:
+        raise_shortage(error, f'"{folder.name}"')
         raise InputError(f'"{folder.name}": cannot be read ({error.strerror}); expected a folder of scans') from None
     cases = (*dataset.training, *dataset.validation, *dataset.test, *dataset.unlabelled)
     truth = {file.resolve() for case in (*cases, *dataset.left_out) for file in truth_files(case.label)}

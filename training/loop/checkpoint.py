@@ -23,6 +23,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 
 from ...runtime.errors import InputError, ResourceError
 from ...runtime.files.atomic import atomic_write
+from ...runtime.shortage import raise_shortage
 from ..runs.best_weights import METADATA_KEY, BestWeights
 from .loss_watch import LossTrend
 
@@ -78,8 +79,10 @@ class Checkpoint:
 
         Raises:
             InputError: the file is missing, truncated or altered.
+            ResourceError: file descriptors ran out, or the disk failed.
         """
         try:
+            path.open("rb").close()  # safetensors says of each file that cannot be opened that there is none
             with safe_open(path, framework="pt") as file:  # pyright: ignore[reportArgumentType]
                 meta = file.metadata() or {}
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
@@ -89,6 +92,7 @@ class Checkpoint:
                 f'no checkpoint "{path.name}" in {path.parent.name}; train it to the end first, with --resume'
             ) from None
         except (SafetensorError, OSError, msgspec.DecodeError) as error:
+            raise_shortage(error, f'checkpoint "{path.name}"')
             raise InputError(f'checkpoint "{path.name}" cannot be read: {error}') from None
         if _DIGEST in meta and meta[_DIGEST] != _digest(tensors, meta):
             raise InputError(f'checkpoint "{path.name}" cannot be read: its content is not what was written')

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from ...runtime.errors import InputError
+from ...runtime.shortage import raise_shortage
 
 METADATA_KEY = "best_weights"
 _EARLIER_RECORD = "class_offsets.json"
@@ -61,6 +62,7 @@ class BestWeights(msgspec.Struct, frozen=True):
         except FileNotFoundError:
             return cls()
         except (OSError, msgspec.DecodeError) as error:
+            raise_shortage(error, path.name)
             raise InputError(
                 f'{path.name} in "{path.absolute().parent.name}" cannot be read: {error}; restore it from a backup, '
                 "or train anew with another -o"

@@ -7,6 +7,7 @@ import msgspec
 from ...runtime.bundles.manifest import Manifest
 from ...runtime.errors import InputError
 from ...runtime.files.atomic import atomic_write
+from ...runtime.shortage import raise_shortage
 from .run import Run
 
 FILE = "learned_from.json"
@@ -49,6 +50,7 @@ class LearnedFrom(msgspec.Struct, frozen=True):
         except FileNotFoundError:
             return recorded
         except (OSError, msgspec.DecodeError) as error:
+            raise_shortage(error, FILE)
             raise InputError(
                 f'{FILE} in "{run.name}" cannot be read: {error}; restore it from a backup, or delete it: then no '
                 "scan of the training is known"

@@ -6,6 +6,7 @@ import pydicom
 import pytest
 from bedside.dicom.node.incoming import Incoming
 from bedside.dicom.node.queue import Queue
+from bedside.runtime.errors import ResourceError
 
 from . import parties
 
@@ -65,3 +66,30 @@ def test_a_file_that_storescp_did_not_complete_is_left_out(tmp_path, caplog):
         assert [series.quiet_seconds for series in queue] == [60]
     assert "storescp ended before it was complete" in caplog.text
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("released", [True, False])
+def test_an_instance_is_kept_until_there_is_memory_to_read_it(tmp_path, monkeypatch, released):
+    files = parties.series(tmp_path / "ct", 3)
+    (folder := tmp_path / "association" / "files").mkdir(parents=True)
+    for number, file in enumerate(files):
+        (folder / str(number)).write_bytes(file.read_bytes())
+        os.utime(folder / str(number), (number, number))
+    if released:
+        (folder.parent / "storescp.log").write_text("Association Release\n")
+    read, failing = pydicom.dcmread, [True, False, True]  # the first is `is_whole`'s where nothing was released
+
+    def short(*arguments, **options):
+        if failing and failing.pop(0):
+            raise MemoryError
+        return read(*arguments, **options)
+
+    with Queue.open(tmp_path / "queue", quiet_seconds=1) as queue:
+        incoming = Incoming(folder.parent, queue, 60)
+        with monkeypatch.context() as patched:
+            patched.setattr("pydicom.dcmread", short)
+            while failing:
+                with pytest.raises(ResourceError, match="memory ran out"):
+                    incoming.take()
+        assert incoming.take()
+        assert instances(queue) == {pydicom.dcmread(file).SOPInstanceUID for file in files}

@@ -121,3 +121,19 @@ def test_a_stop_of_the_node_is_no_attempt(work, tmp_path, monkeypatch, stop):
     assert outcome(queue).attempts == 0
     worker.work()
     assert outcome(queue).state is State.DONE
+
+
+@pytest.mark.parametrize("what", ["bedside.dicom.series._decoded", "bedside.dicom.references.complete_headers"])
+def test_memory_that_runs_out_in_the_midst_of_the_work_is_one_attempt(work, tmp_path, monkeypatch, what):
+    worker, queue = work(attempts=3)
+    put(queue, parties.series(tmp_path / "ct", 3))
+
+    def short(*_, **__):
+        raise MemoryError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(what, short)
+        worker.work()
+    assert (outcome(queue).state, outcome(queue).attempts) == (State.STARTED, 1)
+    work_again(worker, queue)
+    assert outcome(queue).state is State.DONE

@@ -6,7 +6,7 @@ import subprocess
 
 import numpy as np
 import pytest
-from bedside.runtime import Bundle, BundleError, write_manifest
+from bedside.runtime import Bundle, BundleError, ResourceError, write_manifest
 from bedside.runtime.bundles.manifest import CHECKSUM_NAME, MANIFEST_NAME, decode_manifest
 from bedside.runtime.bundles.variant import Variant
 
@@ -77,3 +77,38 @@ def test_a_pickle_in_a_npy_is_refused(bundle_path):
     write_manifest(bundle_path, decode_manifest((bundle_path / MANIFEST_NAME).read_bytes()))
     with pytest.raises(BundleError, match="not a plain NumPy array"):
         Bundle.open(bundle_path).array("golden_input.npy")
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000,)}", "[[[[", "-" * 9000 + "1"],
+    ids=["more than it holds", "never closed", "deeper than Python's parser goes"],
+)
+def test_a_false_header_of_a_npy_is_refused_and_takes_no_memory(bundle_path, header):
+    text = f"{header}\n".encode()
+    content = b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + bytes(16)
+    (bundle_path / "golden_input.npy").write_bytes(content)
+    write_manifest(bundle_path, decode_manifest((bundle_path / MANIFEST_NAME).read_bytes()))
+    with pytest.raises(BundleError, match="not a plain NumPy array"):
+        Bundle.open(bundle_path).array("golden_input.npy")
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, np.uint8, np.uint16])
+def test_an_array_is_read_as_it_was_written(bundle_path, dtype, order):
+    written = np.asarray(np.arange(24).reshape(2, 3, 4), dtype, order=order)
+    np.save(bundle_path / "golden_input.npy", written)
+    write_manifest(bundle_path, decode_manifest((bundle_path / MANIFEST_NAME).read_bytes()))
+    read = Bundle.open(bundle_path).array("golden_input.npy")
+    assert read.dtype == dtype
+    np.testing.assert_array_equal(read, written)
+
+
+def test_an_array_that_memory_is_short_for_is_no_fault_of_the_bundle(bundle_path, monkeypatch):
+    def short(*_, **__):
+        raise MemoryError
+
+    bundle = Bundle.open(bundle_path)
+    monkeypatch.setattr("pathlib.Path.open", short)
+    with pytest.raises(ResourceError, match=r"golden_input\.npy: memory ran out"):
+        bundle.array("golden_input.npy")

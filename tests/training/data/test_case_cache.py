@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from bedside.runtime.errors import InputError, UsageError
+from bedside.runtime.errors import InputError, ResourceError, UsageError
 from bedside.runtime.files.lock import Lock
 from bedside.runtime.files.lock_file import lock_file
 from bedside.runtime.task import Intensity, Modality
@@ -15,6 +15,7 @@ from bedside.training.data.case_cache import CaseCache, case_key
 from bedside.training.data.case_digest import CaseDigest
 from bedside.training.data.dataset import Case
 from bedside.training.data.prepare import prepare_cases
+from bedside.training.data.prepared_case import PreparedCase
 
 DIGEST = CaseDigest("a" * 64, "b" * 64, ())
 
@@ -136,6 +137,7 @@ from bedside.runtime.task import Task
 from bedside.training.data import case_cache
 from bedside.training.data.dataset import Case
 from bedside.training.data.prepare import prepare_cases
+from bedside.training.data.prepared_case import PreparedCase
 
 write, mine = case_cache._write_case, []
 def counted(case, *rest):
@@ -208,3 +210,16 @@ def test_without_locks_the_faster_process_wins_and_its_folder_is_left_alone(case
     prepared = prepare_cases([case], small_task, tmp_path / "cases")[0]
     assert times == {file: file.stat().st_mtime_ns for file in prepared.folder.iterdir()}
     assert folders(tmp_path / "cases") == [prepared.folder]
+
+
+def test_a_case_that_cannot_be_opened_for_want_of_descriptors_is_not_prepared_again(
+    case, small_task, tmp_path, no_descriptors
+):
+    cache = CaseCache(tmp_path / "cache")
+    prepared = cache.obtain(case, CaseDigest.of(case), small_task)
+    written = prepared.folder.stat().st_mtime_ns
+    for read in (lambda: PreparedCase.open(prepared.folder), prepared.image, lambda: CaseDigest.of(case)):
+        read()
+        with no_descriptors(), pytest.raises(ResourceError, match="Too many open files"):
+            read()
+    assert prepared.folder.stat().st_mtime_ns == written

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from bedside.runtime.errors import InputError
+from bedside.runtime.errors import InputError, ResourceError
 from bedside.training.loop.checkpoint import Checkpoint, Position, load_weights, restore, save_checkpoint, save_weights
 from bedside.training.loop.loss_watch import LossTrend
 from safetensors import safe_open
@@ -105,3 +105,10 @@ def test_a_truncated_checkpoint_is_refused_in_one_line(tmp_path, cut):
 def test_a_missing_checkpoint_is_refused(tmp_path):
     with pytest.raises(InputError, match="train it to the end first"):
         load_weights(tmp_path / "best.safetensors", torch.nn.Linear(3, 2))
+
+
+def test_a_checkpoint_that_cannot_be_opened_for_want_of_descriptors_is_not_a_missing_one(tmp_path, no_descriptors):
+    save_checkpoint(tmp_path / "last.safetensors", *trained(0, 1), Position(0, 1, 1.0))
+    Checkpoint.read(tmp_path / "last.safetensors")
+    with no_descriptors(), pytest.raises(ResourceError, match="Too many open files"):
+        Checkpoint.read(tmp_path / "last.safetensors")

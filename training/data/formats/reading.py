@@ -11,6 +11,7 @@ from ....runtime.errors import InputError
 from ....runtime.files.text import read_utf8
 from ....runtime.scans.file_kind import contents_of
 from ....runtime.scans.names import has_nifti_ending, joined_names
+from ....runtime.shortage import raise_shortage
 from .case_list import CaseList
 from .listing import Layout, Listing, Source
 from .nnunet import Nnunet
@@ -85,6 +86,7 @@ def read_listing(source: Source) -> tuple[str, Listing]:
     except msgspec.ValidationError as error:
         raise InputError(f"data set {source.title}: {error}") from None
     except OSError as error:
+        raise_shortage(error, f"data set {source.title}")
         raise InputError(f"data set {source.title}: a folder cannot be read: {error.strerror}") from None
     if source.content is not None:
         raise _unknown(source.title, _top(source.content))
