@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _SYNTAXES = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
 _FINISHED = 0x0000
 _PENDING = (0xFF00, 0xFF01)
+_LONGEST_WAIT = 300.0
 
 
 class NotTakenError(ResourceError):
@@ -147,6 +148,6 @@ def _match(status: Dataset, found: Dataset | None) -> Dataset | None:
     return found if status.Status in _PENDING else None
 
 
-def seconds_to_wait(attempts: int, longest: float) -> float:
-    """Returns the seconds to wait after some failed attempts: 1, 2, 4, … up to ``longest``."""
-    return min(longest, 2.0 ** min(max(attempts - 1, 0), 20))
+def seconds_to_wait(attempts: int) -> float:
+    """Returns the seconds to wait after some failed attempts: 1, 2, 4, … up to 300."""
+    return min(_LONGEST_WAIT, 2.0 ** min(max(attempts - 1, 0), 20))

@@ -18,7 +18,6 @@ from .series_folder import SeriesFolder
 
 _log = logging.getLogger("bedside.node")
 
-_LONGEST_WAIT = 300.0
 _POLL_SECONDS = 0.2
 _END_SECONDS = 15.0  # a service manager or container that kills earlier costs nothing: the result is sent again
 
@@ -99,6 +98,6 @@ class Sender:
 
     def _wait(self, what: Delivery | str, why: str) -> None:
         self._failures[what] += 1
-        seconds = seconds_to_wait(self._failures[what], _LONGEST_WAIT)
+        seconds = seconds_to_wait(self._failures[what])
         self._not_before[what] = time.monotonic() + seconds
         _log.warning("%s; tried again in %.0f s", why, seconds)

@@ -33,7 +33,7 @@ from .series_folder import SeriesFolder
 
 _log = logging.getLogger("bedside.node")
 
-_LONGEST_WAIT = 60.0
+_SECONDS_TO_RECORD = 6.0  # until an outcome that the disk did not take is worked out again
 
 
 class Worker:
@@ -103,7 +103,7 @@ class Worker:
             log_failure("a series failed", error)
             reason = str(error) if isinstance(error, BedsideError) else type(error).__name__
             if outcome.attempts < limit:
-                seconds = seconds_to_wait(outcome.attempts, _LONGEST_WAIT)
+                seconds = seconds_to_wait(outcome.attempts)
                 series.retry_at = time.monotonic() + seconds
                 _log.warning("series %s: %s; tried again in %.0f s", series.key[:8], reason, seconds)
                 done = outcome  # recorded, so that an attempt that failed before its start was recorded counts too
@@ -116,7 +116,7 @@ class Worker:
         try:
             self._queue.record(series, done)
         except ResourceError as error:  # the result is made again, with the same UIDs
-            series.retry_at = time.monotonic() + _LONGEST_WAIT / 10
+            series.retry_at = time.monotonic() + _SECONDS_TO_RECORD
             _log.warning("series %s: %s; tried again", series.key[:8], error)
             return
         if done.state is State.REFUSED:

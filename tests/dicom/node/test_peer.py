@@ -215,4 +215,4 @@ def test_certificates_are_read_at_the_start_and_no_call_needs_the_files(tmp_path
 
 
 def test_waits_double_up_to_the_longest():
-    assert [seconds_to_wait(number, 300) for number in (1, 2, 3, 9, 10, 10_000)] == [1, 2, 4, 256, 300, 300]
+    assert [seconds_to_wait(number) for number in (1, 2, 3, 9, 10, 10_000)] == [1, 2, 4, 256, 300, 300]

@@ -137,3 +137,18 @@ def test_memory_that_runs_out_in_the_midst_of_the_work_is_one_attempt(work, tmp_
     assert (outcome(queue).state, outcome(queue).attempts) == (State.STARTED, 1)
     work_again(worker, queue)
     assert outcome(queue).state is State.DONE
+
+
+def test_a_busy_machine_has_up_to_five_minutes_between_two_attempts(work, tmp_path, monkeypatch, caplog):
+    caplog.set_level(logging.WARNING, logger="bedside.node")
+    worker, queue = work(attempts=11)
+    put(queue, parties.series(tmp_path / "ct", 3))
+
+    def no_memory(*_, **__):
+        raise ResourceError("memory ran out")
+
+    monkeypatch.setattr(Segmenter, "reserve", no_memory)
+    for _ in range(10):
+        work_again(worker, queue)
+    waits = [float(line.rpartition("tried again in ")[2].split()[0]) for line in caplog.messages]
+    assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300]
