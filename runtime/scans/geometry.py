@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 SPACING_RANGE_MM = (0.01, 100.0)
+_SPACING_ROUNDING = 1e-5  # relative; a header's single precision and a rotation round by less
 MAX_OFFSET_MM = 1e5  # beyond 100 m the float32 affine of a NIfTI no longer resolves a voxel
 SHEAR_TOLERANCE = 1e-3  # cosine between two axes; 1e-3 moves a corner of 512 voxels by half a voxel
 _SHAPE = "three whole numbers, the voxels along x, y and z"
@@ -221,8 +222,8 @@ def _checked_affine(values: ArrayLike) -> NDArray[np.float64]:
     with np.errstate(over="ignore"):
         spacing = np.linalg.norm(affine[:3, :3], axis=0)
     low, high = SPACING_RANGE_MM
-    if not ((spacing >= low) & (spacing <= high)).all():
-        got = " × ".join(f"{step:.4g}" for step in spacing)
+    if not ((spacing >= low * (1 - _SPACING_ROUNDING)) & (spacing <= high * (1 + _SPACING_ROUNDING))).all():
+        got = " × ".join(f"{step:.6g}" for step in spacing)
         raise InputError(f"spacing: expected {low:g}…{high:g} mm per axis, got {got}; correct the file's header")
     if np.linalg.svd(affine[:3, :3] / spacing, compute_uv=False)[-1] < 1e-3:
         raise InputError("affine: expected three independent axes, got a singular matrix; correct the file's header")

@@ -99,6 +99,21 @@ def test_a_bad_affine_is_refused(affine, word):
         Grid((2, 2, 2), affine)
 
 
+@pytest.mark.parametrize("spacing", [(0.1, 40.0, 100.0), (0.01, 0.01, 0.01), (100.0, 100.0, 100.0)])
+def test_a_spacing_at_the_limit_may_be_rounded_by_a_rotation_or_single_precision(spacing):
+    for degrees in range(0, 90, 3):
+        rotated = np.eye(4)
+        rotated[:3, :3] = rotation(degrees)[:3, :3] @ np.diag(spacing)
+        Grid((2, 2, 2), rotated)
+        Grid((2, 2, 2), rotated.astype(np.float32))
+
+
+@pytest.mark.parametrize(("spacing", "got"), [(100.01, "100.01"), (0.009999, "0.009999")])
+def test_a_spacing_just_beyond_the_limits_is_refused_with_its_digits(spacing, got):
+    with pytest.raises(InputError, match=rf"expected 0\.01…100 mm per axis, got 1 × 1 × {got};"):
+        Grid((2, 2, 2), np.diag([1, 1, spacing, 1.0]))
+
+
 @pytest.mark.parametrize("shape", [(0, 2, 2), (2, 2), (2, 2, 2, 2), (2, -1, 2)])
 def test_a_bad_shape_is_refused(shape):
     with pytest.raises(InputError, match="three axes"):
