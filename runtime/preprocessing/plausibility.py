@@ -53,10 +53,19 @@ def check_values(low: float, high: float) -> None:
     """
     if not (math.isfinite(low) and math.isfinite(high)):
         raise InputError("values: expected finite values, got NaN or Inf; repair the scan or replace them")
-    if max(-low, high) > MAX_VALUE:
-        raise InputError(f"values: expected at most ±{MAX_VALUE:g}, got {low:g} to {high:g}; the scaling is wrong")
+    check_magnitude(low, high)
     if low == high:
         raise InputError(f"values: expected an image, got the same value {low:g} in every voxel; check the export")
+
+
+def check_magnitude(low: float, high: float) -> None:
+    """Checks the smallest and largest of some finite values, before they are converted to float32.
+
+    Raises:
+        InputError: they are beyond ±1e15.
+    """
+    if max(-low, high) > MAX_VALUE:
+        raise InputError(f"values: expected at most ±{MAX_VALUE:g}, got {low:g} to {high:g}; the scaling is wrong")
 
 
 def check_extent(grid: Grid) -> None:

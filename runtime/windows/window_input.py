@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..preprocessing.body import MARGIN_VOXELS, plane_mask
-from ..preprocessing.plausibility import check_scan, no_tissue_warning
+from ..preprocessing.plausibility import check_magnitude, check_scan, no_tissue_warning
 from ..preprocessing.preprocess import ModelInput, Normaliser
 from ..preprocessing.resample import align, plane_reorienter, resample_planes
 from .body_windows import BodyWindows
@@ -195,5 +195,12 @@ def _model_planes(scan: Scan, grid: Grid, stopwatch: Stopwatch) -> Iterator[NDAr
     turn = plane_reorienter(maps)
     depth, height, width = scan.grid.shape.dhw
     turned_shape = (width, height) if y.source_axis == 0 else (height, width)
-    planes = (turn(plane) for plane in stopwatch.timed("read", scan.planes()))
+    planes = (turn(plane) for plane in stopwatch.timed("read", _of_magnitude(scan)))
     return resample_planes(planes, (depth, *turned_shape), maps)
+
+
+def _of_magnitude(scan: Scan) -> Iterator[NDArray[Any]]:
+    """Yields a scan's planes, and refuses the first that float32 arithmetic would overflow with."""
+    for plane in scan.planes():
+        check_magnitude(scan.low, scan.high)
+        yield plane

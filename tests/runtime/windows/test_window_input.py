@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+import warnings
 
 import numpy as np
 import pytest
@@ -145,3 +146,15 @@ def test_streamed_scans_raise_the_doubts_of_scans_prepared_whole(tmp_path, chang
         streamed.prepare(layers)
     assert streamed.finish() == to_model_input(scan.load(), CT).warnings
     assert any("intensities" in line for line in streamed.finish()) == (changed(1) != 1)
+
+
+@pytest.mark.parametrize("value", [1e300, -1e300, 1e39, 2e15])
+def test_values_beyond_float32_arithmetic_are_refused_before_they_are_converted(value):
+    volume = trunk()
+    values = volume.data.astype(np.float64)
+    values[20, 20, 5:] = value
+    plan, streamed = streaming(Scan(Volume(values, volume.grid)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(InputError, match=r"values: expected at most ±1e\+15"):
+            streamed.prepare(plan.layers[0])
