@@ -12,6 +12,7 @@ import numpy as np
 from ...runtime.files.html_page import write_page
 from ...runtime.scans.nifti import read_labels, read_volume
 from ...runtime.task import Task
+from ...training.data.label_grid import on_image_grid
 from ...training.runs.pictures import label_colour, new_figure, overlay_picture, png
 from .divide import UnseenScan
 from .results import MODELS, DemoResults, RunCurve
@@ -94,11 +95,12 @@ def overlays(folder: Path, scans: Sequence[UnseenScan], task: Task) -> list[dict
     }
     pictures: list[dict[str, Any]] = []
     for scan in scans[:_SHOWN]:
-        truth = read_labels(scan.label).data
+        image = read_volume(scan.image)
+        truth = on_image_grid(read_labels(scan.label), image.grid).data
         ignored = scan.ignored(truth)
         maps = {"Truth": truth if ignored is None else np.where(ignored, 0, truth)}
         maps |= {title: read_labels(scan.prediction(folder, model)).data for model, title in shown.items()}
-        picture = overlay_picture(read_volume(scan.image), maps, task.labels, task, maps["Truth"])
+        picture = overlay_picture(image, maps, task.labels, task, maps["Truth"])
         pictures.append({"name": scan.name, "picture": picture})
     return pictures
 

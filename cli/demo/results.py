@@ -178,14 +178,16 @@ def score_unseen(folder: Path, scans: Sequence[UnseenScan], labels: Sequence[str
     Raises:
         InputError: a label map cannot be read, or is not on its scan's grid.
     """
+    from ...training.data.label_grid import on_image_grid
     from ...training.scores.metrics import dice_per_class
 
     scores: dict[str, list[Any]] = {model: [] for model in MODELS}
     for scan in scans:
-        truth = read_labels(scan.label).data
+        stored = read_labels(scan.label)
         for model, rows in scores.items():
-            predicted = read_labels(scan.prediction(folder, model)).data
-            rows.append(dice_per_class(predicted, truth, len(labels), scan.ignored(truth)))
+            predicted = read_labels(scan.prediction(folder, model))
+            truth = on_image_grid(stored, predicted.grid).data
+            rows.append(dice_per_class(predicted.data, truth, len(labels), scan.ignored(truth)))
     return {model: _means(np.array(rows), labels) for model, rows in scores.items()}
 
 

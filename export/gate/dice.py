@@ -19,6 +19,7 @@ from ...runtime.errors import InputError
 from ...runtime.scans.geometry import Grid
 from ...runtime.scans.nifti import read_volume
 from ...runtime.segmenter import Segmenter
+from ...training.data.label_grid import on_image_grid
 from ...training.data.organ_masks import read_truth
 from ...training.scores.metrics import dice_per_class
 from ..gate_cases import GateCase
@@ -116,8 +117,10 @@ def segment_cases(
             if starting is not None:
                 starting()
             scan, truth = read_volume(image), read_truth(label)
-            if not scan.grid.coincides(truth.grid):
-                raise InputError(f"gate case {number}: image and label map lie on different grids")
+            try:
+                truth = on_image_grid(truth, scan.grid)
+            except InputError as error:
+                raise InputError(f"gate case {number}: {error}") from None
             segment = partial(segmenter.segment, scan, overlap, use_locator=use_locator)
             run = timed(segment, cpu_threads)
             if run.result.windows_not_finite:

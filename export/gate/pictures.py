@@ -11,6 +11,7 @@ from ...runtime.bundles.figures import OverlapPoint
 from ...runtime.bundles.variant import Variant
 from ...runtime.scans.nifti import read_volume
 from ...runtime.task import Task
+from ...training.data.label_grid import on_image_grid
 from ...training.data.organ_masks import read_truth
 from ...training.runs.pictures import new_figure, overlay_picture, png
 from ..gate_cases import GateCase
@@ -55,7 +56,9 @@ def worst_case(variant: CaseScores, exact: CaseScores, cases: Sequence[GateCase]
         return None
     case, organ = (int(index) for index in np.unravel_index(np.nanargmax(losses), losses.shape))
     image, label = cases[case]
-    own, reference, truth = variant.labels[case].array(), exact.labels[case].array(), read_truth(label).data
+    scan = read_volume(image)
+    own, reference = variant.labels[case].array(), exact.labels[case].array()
+    truth = on_image_grid(read_truth(label), scan.grid).data
     differing = own != reference
     truth = np.where(truth < task.num_classes, truth, 0)  # without the value that marks ignored voxels
     maps = {
@@ -72,7 +75,7 @@ def worst_case(variant: CaseScores, exact: CaseScores, cases: Sequence[GateCase]
         float(exact.dice[case, organ + 1]),
         float(variant.dice[case, organ + 1]),
         int(np.count_nonzero(differing)),
-        overlay_picture(read_volume(image), maps, names, task, centre_on),
+        overlay_picture(scan, maps, names, task, centre_on),
     )
 
 

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from ...runtime.errors import InputError, without_segment_options
 from ...runtime.preprocessing.plausibility import check_values
 from ...runtime.preprocessing.preprocess import ModelInput, labels_to_model_grid, to_model_input
-from ...runtime.scans.geometry import Grid
 from ...runtime.scans.nifti import read_volume
 from ...runtime.scans.nifti_file import NiftiFile
 from ...runtime.scans.volume import Volume
 from ...runtime.task import Task
 from .dataset import Case
 from .ignore_label import IGNORED
+from .label_grid import on_image_grid
 from .organ_masks import read_truth
 
 _Result = TypeVar("_Result")
@@ -37,7 +37,8 @@ class LoadedCase:
     Attributes:
         problems: reasons why it cannot be used, one line each; empty if it can.
         scan: image as stored; None if it cannot be used.
-        truth: label map as stored, with `IGNORED` in place of the ignore label; None if it has unknown labels.
+        truth: label map on the image's grid, as stored if it lies elsewhere, with `IGNORED` in place of the ignore
+            label; None if it has unknown labels.
         model_input: normalised image on the task's grid; None without a task or if the image cannot be used.
         labels: label map ``[D, H, W]`` on the task's grid; None without a task or if there are problems.
     """
@@ -71,9 +72,11 @@ def load_case(case: Case, num_classes: int, task: Task | None, *, needs_label: b
     """
     loaded = LoadedCase()
     scan = loaded.scan = loaded.attempt(lambda: _usable_scan(case.image))
-    truth = loaded.truth = loaded.attempt(lambda: known_labels(case, num_classes, needs_label))
-    if scan is not None and truth is not None:
-        loaded.attempt(lambda: _refuse_other_grid(scan.grid, truth.grid))
+    stored = loaded.attempt(lambda: known_labels(case, num_classes, needs_label))
+    placed = None
+    if scan is not None and stored is not None:
+        placed = loaded.attempt(lambda: on_image_grid(stored, scan.grid))
+    truth = loaded.truth = placed or stored
     if scan is None or task is None:
         return loaded
     model_input = loaded.model_input = loaded.attempt(lambda: to_model_input(scan, task))
@@ -123,17 +126,3 @@ def known_labels(case: Case, num_classes: int, needs_label: bool) -> Volume | No
             f"renumber the label map, or choose a task that has them{left_out}"
         )
     return Volume(np.where(truth.data == case.ignore, np.uint16(IGNORED), truth.data), truth.grid, truth.warnings)
-
-
-def _refuse_other_grid(image: Grid, truth: Grid) -> None:
-    if image.shape != truth.shape:
-        raise InputError(
-            f"image and label map differ in size: {'×'.join(map(str, image.shape))} voxels against "
-            f"{'×'.join(map(str, truth.shape))}; export the label map again on the image's grid"
-        )
-    if not image.coincides(truth):
-        apart = image.distance(truth)
-        raise InputError(
-            f"image and label map are on different grids, {apart:.3g} mm apart at a corner; "
-            "resample the label map onto the image's grid, or correct the header that is wrong"
-        )

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from nibabel.orientations import apply_orientation, axcodes2ornt, io_orientation, ornt_transform
 from numpy.typing import NDArray
 
 from ...runtime.errors import InputError, without_segment_options
+from ...runtime.scans.geometry import Grid
 from ...runtime.scans.nifti_file import NiftiFile
 from ...runtime.scans.volume import Volume
+from ..data.label_grid import along_axes_of, distance_text, same_place
 from ..data.organ_masks import OrganMasks, read_truth, truth_files
 from .metrics import CaseScores, evaluate_case
 from .pairing import Pair
@@ -51,11 +52,9 @@ def score_pair(pair: Pair, labels: Sequence[str] | None, tolerance_mm: float) ->
     """
     truth = _read(pair.truth, pair.name, "truth")
     prediction = _read(pair.prediction, pair.name, "prediction")
-    in_place = _reoriented(prediction, truth) if prediction.grid.axes != truth.grid.axes else None
-    reoriented = in_place is not None and in_place.grid.coincides(truth.grid)
-    if in_place is not None and reoriented:
-        prediction = in_place
-    _check_grids(prediction, truth, pair.name)
+    reoriented = prediction.grid.axes != truth.grid.axes
+    prediction = along_axes_of(truth.grid, prediction)
+    _check_grids(prediction.grid, truth.grid, pair.name)
     ignored = None if pair.ignore is None else truth.data == pair.ignore
     scores = _scored(prediction, truth, labels, tolerance_mm, pair.name, ignored)
     share = 0.0 if ignored is None else float(ignored.mean())
@@ -91,25 +90,15 @@ def _volumes(file: Path) -> int:
         return 0
 
 
-def _reoriented(prediction: Volume, truth: Volume) -> Volume:
-    """Reorders the prediction's axes to those of the true label map, without interpolation.
-
-    Other tools store label maps as LPS or RAS, whatever the scan's axes are.
-    """
-    change = ornt_transform(io_orientation(prediction.grid.affine), axcodes2ornt(truth.grid.axes))
-    return Volume(apply_orientation(prediction.data, change), prediction.grid.reoriented(truth.grid.axes))
-
-
-def _check_grids(prediction: Volume, truth: Volume, name: str) -> None:
-    if prediction.grid.shape != truth.grid.shape:
+def _check_grids(prediction: Grid, truth: Grid, name: str) -> None:
+    if prediction.shape != truth.shape:
         raise InputError(
-            f'case "{name}": expected a prediction on the truth\'s grid {truth.grid!r}, got {prediction.grid!r}; '
+            f'case "{name}": expected a prediction on the truth\'s grid {truth!r}, got {prediction!r}; '
             "write the prediction on the scan's own grid"
         )
-    if not prediction.grid.coincides(truth.grid):
-        apart = prediction.grid.distance(truth.grid)
+    if not same_place(prediction, truth):
         raise InputError(
-            f'case "{name}": prediction {prediction.grid!r} and truth {truth.grid!r} are up to {apart:.3g} mm apart; '
+            f'case "{name}": prediction {prediction!r} and truth {truth!r} are {distance_text(prediction, truth)}; '
             "write the prediction on the scan's own grid"
         )
 

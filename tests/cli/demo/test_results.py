@@ -6,7 +6,7 @@ from bedside.cli.demo.divide import UnseenScan
 from bedside.cli.demo.report import overlays
 from bedside.cli.demo.results import MODELS, score_unseen
 from bedside.runtime.scans.geometry import Grid
-from bedside.runtime.scans.nifti import write_volume
+from bedside.runtime.scans.nifti import read_labels, write_volume
 from bedside.runtime.task_presets import PRESETS
 
 GRID = Grid((4, 4, 4), np.eye(4))
@@ -37,6 +37,14 @@ def test_ignored_voxels_are_left_out_of_the_scores(scan, tmp_path):
 def test_without_an_ignore_label_all_voxels_count(scan, tmp_path):
     every_voxel = UnseenScan(scan.name, scan.image, scan.label)
     assert score_unseen(tmp_path, [every_voxel], TASK.labels)["fp32"]["liver"] == pytest.approx(2 * 16 / (16 + 40))
+
+
+def test_a_truth_stored_along_other_axes_is_scored_and_drawn_in_its_place(scan, tmp_path):
+    expected = overlays(tmp_path, [scan], TASK)
+    truth = read_labels(scan.label).data
+    write_volume(scan.label, truth[::-1, ::-1], GRID.reoriented("LPS"))
+    assert score_unseen(tmp_path, [scan], TASK.labels) == {model: {"liver": 1.0} for model in MODELS}
+    assert overlays(tmp_path, [scan], TASK) == expected
 
 
 def test_a_scan_with_ignored_voxels_can_be_drawn(scan, tmp_path):

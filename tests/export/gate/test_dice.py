@@ -9,6 +9,7 @@ import pytest
 from bedside.export.gate.dice import CaseScores, PackedLabels, dice_drops, segment_cases, spurious_volumes
 from bedside.runtime import Bundle, Grid, InputError, write_volume
 from bedside.runtime.bundles.figures import SpuriousVolume
+from bedside.runtime.scans.nifti import read_labels
 from scipy import stats
 
 FAT_HU, BONE_HU = 0, 1000
@@ -69,8 +70,15 @@ def test_an_organ_is_spurious_in_cases_without_it_by_what_fp32_does_not_find_the
 
 def test_a_label_map_on_another_grid_is_refused(bundle_path, variant, case, tmp_path):
     write_volume(tmp_path / "other.nii", np.zeros((16, 12, 9), np.uint8), Grid((16, 12, 9), np.eye(4)))
-    with pytest.raises(InputError, match="gate case 1: image and label map lie on different grids"):
+    with pytest.raises(InputError, match="gate case 1: image and label map differ in size: "):
         segment_cases(bundle_path, variant, [(case[0], tmp_path / "other.nii")])
+
+
+def test_a_label_map_stored_along_other_axes_is_scored_in_its_place(bundle_path, variant, case):
+    expected = segment_cases(bundle_path, variant, [case], ignore=9).dice
+    labels = read_labels(case[1])
+    write_volume(case[1], labels.data[::-1, ::-1], labels.grid.reoriented("LPS"))
+    assert segment_cases(bundle_path, variant, [case], ignore=9).dice == pytest.approx(expected, nan_ok=True)
 
 
 def test_packed_labels_are_the_same_and_smaller():

@@ -10,6 +10,7 @@ from bedside.export.gate.dice import CaseScores, PackedLabels
 from bedside.export.gate.pictures import drops_picture, overlap_picture, worst_case
 from bedside.runtime.bundles.figures import DiceDrop, OverlapPoint
 from bedside.runtime.bundles.variant import Variant
+from bedside.runtime.scans.nifti import read_labels, write_volume
 from PIL import Image
 
 
@@ -40,6 +41,14 @@ def test_the_worst_case_is_where_an_organ_lost_most(toy_case, toy_task, exact):
     assert (worst.case, worst.organ, worst.exact, worst.dice) == (1, "fat", 0.9, 0.4)
     assert worst.differing == 3 * 8 * 6
     assert pixels(worst.picture).shape[1] > 800
+
+
+def test_a_truth_stored_along_other_axes_is_drawn_in_its_place(toy_case, toy_task, exact, tmp_path):
+    image, label = toy_case
+    labels, fp32 = read_labels(label), scores(toy_task, [exact], [(0.9, np.nan)])
+    write_volume(tmp_path / "lps.nii", labels.data[::-1, ::-1], labels.grid.reoriented("LPS"))
+    pictures = [worst_case(fp32, fp32, [(image, truth)], toy_task).picture for truth in (label, tmp_path / "lps.nii")]
+    assert pictures[0] == pictures[1]
 
 
 def test_the_voxels_that_differ_are_drawn(toy_case, toy_task, exact):

@@ -59,7 +59,7 @@ BROKEN = {
     ),
     "other place": (
         lambda path: write_volume(path / "case_label.nii.gz", truth(), Grid(SHAPE, np.diag([4.0, 4.0, -5.0, 1.0]))),
-        "different grids, 150 mm apart",
+        "different grids, 75 mm apart",
     ),
     "other spacing": (
         lambda path: write_volume(path / "case_label.nii.gz", truth(), Grid(SHAPE, np.diag([4.0, 4.0, 4.0, 1.0]))),

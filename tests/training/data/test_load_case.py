@@ -73,3 +73,11 @@ def test_the_memory_of_a_case_grows_with_both_grids(write, cubes_task):
 
 def test_a_case_whose_header_cannot_be_read_needs_no_memory(tmp_path):
     assert memory_needed(Case("case", tmp_path / "gone.nii"), None) == 0
+
+
+def test_a_label_map_stored_along_other_axes_is_that_of_the_image(write, cubes_task):
+    case = write()
+    write_volume(case.label, truth()[::-1, ::-1], GRID.reoriented("LPS"))
+    loaded = load_case(case, 2, cubes_task)
+    assert (loaded.problems, loaded.truth.grid) == ([], GRID)
+    assert np.array_equal(loaded.labels, truth().T)

@@ -178,7 +178,7 @@ def test_cases_without_label_map_cannot_be_scored(tmp_path: Path) -> None:
     ("grid", "reason"),
     [
         (Grid((12, 12, 13), GRID.affine), "on the truth's grid"),
-        (Grid((12, 12, 12), np.diag([-2.0, 2.0, 2.0, 1.0])), "44 mm apart"),  # mirrored: 2 · 11 · 2 mm at the far end
+        (Grid((12, 12, 12), np.diag([-2.0, 2.0, 2.0, 1.0])), "22 mm apart"),  # on the left of the truth: 11 · 2 mm
     ],
 )
 def test_a_prediction_on_another_grid_is_refused(tmp_path: Path, grid: Grid, reason: str) -> None:

@@ -62,7 +62,9 @@ def test_a_label_without_a_name_may_be_ignored_in_the_truth_alone(pair, predicti
 
 def test_a_mirrored_prediction_in_another_place_is_not_turned_into_place(pair) -> None:
     moved = Grid(GRID.shape, np.array([[-2.0, 0, 0, 0], [0, 2.0, 0, 0], [0, 0, 2.0, 0], [0, 0, 0, 1.0]]))
-    with pytest.raises(InputError, match="are up to 44 mm apart; write the prediction on the scan's own grid"):
+    with pytest.raises(
+        InputError, match=r"are 22 mm apart at a corner \(.*\); write the prediction on the scan's own grid"
+    ):
         score_pair(pair(cube(3), cube(3), moved), None, 1.0)
 
 
@@ -71,3 +73,8 @@ def test_a_file_that_cannot_be_read_is_named_with_its_role(pair) -> None:
     given.truth.unlink()
     with pytest.raises(InputError, match=r'^case "case", truth: "t\.nii": file not found'):
         score_pair(given, None, 1.0)
+
+
+def test_a_prediction_whose_header_is_rounded_is_scored(pair) -> None:
+    rounded = Grid(GRID.shape, np.diag([2.01, 2.0, 2.0, 1.0]))  # 0.11 mm at the far end, of 0.2 allowed
+    assert score_pair(pair(cube(3), cube(3), rounded), None, 1.0).scores.dice[1] == 1
