@@ -89,6 +89,19 @@ def test_names_given_for_files_and_folders_are_the_names_of_their_labels(folders
     assert find_pairs(*folders, None, None, ("background", "fat")).labels == ("background", "fat")
 
 
+def test_a_folder_of_predictions_is_none_the_less_one_for_the_json_that_nnunet_copies_there(folders, dataset):
+    (folders[0] / "dataset.json").write_text(json.dumps({"channel_names": {"0": "CT"}, "labels": {"background": 0}}))
+    (folders[0] / "plans.json").write_text("{}")
+    for truth, listed in ((folders[1], None), (None, dataset)):
+        assert [pair.name for pair in find_pairs(folders[0], truth, listed, None, None).pairs] == ["a", "b"]
+
+
+def test_a_data_set_is_no_prediction(folders, dataset):
+    for path in (dataset, dataset / "dataset.json"):
+        with pytest.raises(UsageError, match="is a data set; -p takes the predictions, -t the truth"):
+            find_pairs(path, folders[1], None, None, None)
+
+
 @pytest.mark.parametrize("missing", ["prediction", "truth"])
 def test_what_does_not_exist_is_named_by_its_role(folders, tmp_path, missing):
     paths = dict(zip(("prediction", "truth"), folders, strict=True)) | {missing: tmp_path / "gone"}
