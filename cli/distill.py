@@ -244,7 +244,7 @@ class Distill:
         """Reads the data set, with the scans of ``--unlabelled``."""
         from ..training.data.unlabelled import with_unlabelled
 
-        cases, folder = self.training.data.dataset(dataset, task), self.imitation_options.unlabelled
+        cases, folder = self.training.data.dataset(dataset, task.labels), self.imitation_options.unlabelled
         return cases if folder is None else with_unlabelled(cases, folder)
 
     def _recipe(self, task: Task, cases: Dataset, output: Path) -> Recipe:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from ..training.loop.hardware import Hardware
 
 
+_TASK = "btcv"  # unless --task names another
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainTeacher:
     """Train a 3D teacher, around SAM or another network, and leave a run directory that can be resumed.
@@ -41,7 +44,14 @@ class TrainTeacher:
 
     dataset: OptionalDatasetArgument = None
     output: OptionalRunOption = None
-    task: Annotated[str, typer.Option("--task", help="Preset (btcv, amos-ct, …) or a TOML file.")] = "btcv"
+    task: Annotated[
+        str | None,
+        typer.Option(
+            "--task",
+            help="Preset (btcv, amos-ct, …) or a TOML file; needed for a data set that names no labels.",
+            show_default=_TASK,
+        ),
+    ] = None
     name: Annotated[
         str,
         typer.Option(
@@ -61,7 +71,7 @@ class TrainTeacher:
     def __call__(self) -> None:
         """Trains the teacher, or shows what a step would cost."""
         with training_console(self.console) as console:
-            task = self.training.data.task(self.task)
+            task = self.training.data.task(self.task or _TASK)
             require("train")
             hardware = self.training.hardware_options.hardware()
             recipe = self.training.recipe(task.name, self.output, TEACHERS.find(self.name).recipe)
@@ -94,7 +104,8 @@ class TrainTeacher:
             raise UsageError("train-teacher: give a data set and --output; only --dry-run does without")
         from ..teacher.train import train_teacher
 
-        cases = self.training.data.dataset(self.dataset, task)
+        # The default task names no labels: a data set without names may have other organs, in another order.
+        cases = self.training.data.dataset(self.dataset, None if self.task is None else task.labels)
         with console.stages("preparing cases", "training teacher") as (preparing, learning):
             result = train_teacher(
                 cases,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -86,8 +87,12 @@ class DataOptions:
         changes = {field: value for field, value in given.items() if value is not None}
         return task.replaced(**changes) if changes else task
 
-    def dataset(self, path: Path, task: Task) -> Dataset:
+    def dataset(self, path: Path, labels: Sequence[str] | None) -> Dataset:
         """Reads a data set; with --fold or --validation-fraction, splits its cases into training and validation.
+
+        Args:
+            path: JSON file or folder.
+            labels: label names, background first, for a data set without label names; None refuses such a data set.
 
         Raises:
             InputError: the data set is refused.
@@ -95,7 +100,7 @@ class DataOptions:
         """
         from ...training.data.dataset import NoFoldError, load_dataset
 
-        dataset = load_dataset(path, labels=task.labels)
+        dataset = load_dataset(path, labels=labels)
         if self.fold is None and self.validation_fraction is None:
             return dataset
         try:

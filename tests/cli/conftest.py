@@ -6,6 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from bedside.cli.main import run
+from bedside.runtime import load_task
 
 from .exported import exported, student_folder  # noqa: F401 - fixtures
 from .printed import cpu  # noqa: F401 - a fixture
@@ -33,7 +34,7 @@ def asked(monkeypatch, tmp_path):
     monkeypatch.setattr("bedside.teacher.train.train_teacher", train_teacher)
     (tmp_path / "case.nii.gz").touch()
     entry = [{"image": "case.nii.gz", "label": "case.nii.gz"}]
-    (tmp_path / "dataset.json").write_text(json.dumps({"training": entry}))
+    (tmp_path / "dataset.json").write_text(json.dumps({"labels": load_task("btcv").labels, "training": entry}))
 
     def ask(*words):
         code = run(["train-teacher", str(tmp_path), "-o", str(tmp_path / "run"), *words])

@@ -3,6 +3,7 @@
 import json
 
 from bedside.cli.main import run
+from bedside.runtime import load_task
 from bedside.teacher.autosam.config import AutoSamConfig
 
 
@@ -69,3 +70,12 @@ def test_an_ablation_that_leaves_nothing_to_learn_from_is_refused(capsys):
 def test_without_a_dry_run_data_and_output_are_needed(capsys):
     assert run(["train-teacher", "--sam", "vit_nano"]) == 2
     assert "give a data set and --output; only --dry-run does without" in capsys.readouterr().err
+
+
+def test_a_data_set_that_names_no_labels_is_given_none_by_the_default_task(asked, capsys, tmp_path):
+    entries = json.loads((tmp_path / "dataset.json").read_text())["training"]
+    (tmp_path / "dataset.json").write_text(json.dumps({"training": entries}))
+    assert asked()[0] == 3
+    assert "it names no labels; give a task that does (--task;" in capsys.readouterr().err
+    code, given = asked("--task", "btcv")
+    assert (code, given["dataset"].labels) == (0, load_task("btcv").labels)

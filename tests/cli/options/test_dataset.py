@@ -38,22 +38,22 @@ def test_a_grid_that_cannot_be_is_refused(change):
     ("options", "training", "validation"),
     [({}, 10, 0), ({"fold": 1}, 5, 5), ({"validation_fraction": 0.3}, 7, 3)],
 )
-def test_cases_are_split_where_an_option_asks_for_it(folder, task, options, training, validation):
-    dataset = DataOptions(**options).dataset(folder, task)
+def test_cases_are_split_where_an_option_asks_for_it(folder, options, training, validation):
+    dataset = DataOptions(**options).dataset(folder, None)
     assert (len(dataset.training), len(dataset.validation)) == (training, validation)
 
 
-def test_a_fold_and_a_share_cannot_both_choose_the_validation_cases(folder, task):
+def test_a_fold_and_a_share_cannot_both_choose_the_validation_cases(folder):
     with pytest.raises(UsageError, match="--fold and --validation-fraction both choose the validation cases"):
-        DataOptions(fold=1, validation_fraction=0.3).dataset(folder, task)
+        DataOptions(fold=1, validation_fraction=0.3).dataset(folder, None)
 
 
-def test_a_fold_that_the_list_lacks_is_refused(folder, task):
+def test_a_fold_that_the_list_lacks_is_refused(folder):
     message = r"fold 7; it has folds 0, 1: name another, or give --validation-fraction 0\.2 in place of --fold$"
     with pytest.raises(UsageError, match=message):
-        DataOptions(fold=7).dataset(folder, task)
+        DataOptions(fold=7).dataset(folder, None)
 
 
-def test_a_data_set_that_does_not_exist_is_refused(tmp_path, task):
+def test_a_data_set_that_does_not_exist_is_refused(tmp_path):
     with pytest.raises(InputError, match="expected a JSON file or a folder, found none"):
-        DataOptions().dataset(tmp_path / "nowhere", task)
+        DataOptions().dataset(tmp_path / "nowhere", None)
