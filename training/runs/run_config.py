@@ -146,9 +146,9 @@ def decisive_differences(stored: RunConfig, given: RunConfig) -> list[str]:
 
     These may differ: the version of the code, the intervals of pictures and checkpoints, activation checkpointing,
     class offsets, which are found after the last step, the momentum, which AdamW does not have, and the number of
-    processes, if a step uses as many crops in total. Teachers, and SAM's weights if both configurations have their
-    hash, are compared by it, so that they may be renamed. The split is compared if both have recorded it. `Run.create`
-    decides whether the number of epochs may change.
+    processes, if a step uses as many crops in total. The data set, teachers, and SAM's weights if both configurations
+    have their hash, are compared by their hashes, so that they may be renamed. The split is compared if both have
+    recorded it. `Run.create` decides whether the number of epochs may change.
     """
     before, now = _decisive(stored, given), _decisive(given, stored)
     return [
@@ -176,7 +176,6 @@ def _decisive(config: RunConfig, other: RunConfig) -> dict[str, Any]:
         "task": config.task,
         **{f"recipe.{key}": value for key, value in recipe.items()},
         "recipe: --devices × --nodes × --accumulate": parallel,
-        "dataset": config.dataset,
         "data_hash": config.data_hash,
         "the scans without labels": config.unlabelled_hash,
         **({_SPLIT: config.split_hash} if config.split_hash and other.split_hash else {}),

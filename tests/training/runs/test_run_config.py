@@ -80,6 +80,11 @@ def test_a_renamed_teacher_makes_no_other_run_and_another_one_does(config):
     assert decisive_differences(before, half) == ["distillation.lam"]
 
 
+def test_a_renamed_data_set_makes_no_other_run_and_other_cases_do(config):
+    assert decisive_differences(config, msgspec.structs.replace(config, dataset="copy of cubes")) == []
+    assert decisive_differences(config, msgspec.structs.replace(config, data_hash="9" * 64)) == ["data_hash"]
+
+
 def test_without_imitation_its_loss_and_targets_make_no_other_run(config):
     plain, other = (
         msgspec.structs.replace(config, distillation=Distillation(lam=1.0, imitation=imitation, targets=targets))
