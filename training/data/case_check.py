@@ -55,7 +55,7 @@ class CaseFacts(msgspec.Struct, frozen=True, kw_only=True):
         shape: number of voxels, x from left to right, y from back to front, z from feet to head.
         spacing: (x, y, z) in mm.
         values: smallest and largest raw intensity.
-        volumes_ml: label index → volume in ml, for the labels that occur.
+        volumes_ml: label index → volume in ml, for the labels that occur; None without a label map that can be used.
         body: intensities inside the body; None without a task.
         ignored: share of ignored voxels, 0…1: loss and scores leave them out.
     """
@@ -63,7 +63,7 @@ class CaseFacts(msgspec.Struct, frozen=True, kw_only=True):
     shape: XYZ
     spacing: tuple[float, float, float]
     values: tuple[float, float]
-    volumes_ml: dict[int, float]
+    volumes_ml: dict[int, float] | None
     body: BodyValues | None
     ignored: float = 0.0
 
@@ -193,7 +193,7 @@ def _facts(found: LoadedCase, task: Task | None, has_ignored: bool) -> CaseFacts
     if scan is None:
         return None
     upright = scan.grid.reoriented("RAS")
-    volumes: dict[int, float] = {}
+    volumes: dict[int, float] | None = None
     ignored = 0
     if found.truth is not None:
         voxels = label_counts(found.truth.data.T)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -142,7 +143,7 @@ def check_dataset(
     gone = sum(not case.image.is_file() for case in dataset.unlabelled)
     if gone:
         warnings.append(f"{gone} of {len(dataset.unlabelled)} unlabelled scans do not exist")
-    missing = [label.name for label in labels if not label.cases]
+    missing = [label.name for label in labels if not label.cases] if _volumes(cases) else []
     if missing:
         warnings.append(f"in no readable case: {', '.join(missing)}")
     warnings += _list_warnings(cases, dataset.labels, missing)
@@ -165,13 +166,18 @@ def _list_warnings(cases: list[CheckedCase], labels: tuple[str, ...], missing: l
     """Returns warnings about labels missing in training or validation, except those missing in all cases."""
     found: list[str] = []
     for name, warning in (("training", missing_in_training_warning), ("validation", missing_in_validation_warning)):
-        facts = [case.facts for case in cases if name in case.lists and case.facts is not None]
-        unseen = missing_labels((each.volumes_ml for each in facts), labels)
+        volumes = _volumes(case for case in cases if name in case.lists)
+        unseen = missing_labels(volumes, labels)
         nothing = len(unseen) == len(labels) - 1
         text = warning(unseen if nothing else [label for label in unseen if label not in missing], labels)
-        if facts and text:
+        if volumes and text:
             found.append(text)
     return found
+
+
+def _volumes(cases: Iterable[CheckedCase]) -> list[dict[int, float]]:
+    """Returns the volumes of the labels of each case whose label map can be used."""
+    return [case.facts.volumes_ml for case in cases if case.facts and case.facts.volumes_ml is not None]
 
 
 def _ignore_summary(value: int | None, cases: list[CheckedCase]) -> IgnoreSummary | None:
@@ -229,7 +235,7 @@ def _with_warnings(case: CheckedCase, more: list[str]) -> CheckedCase:
 
 
 def _summary(name: str, label: int, cases: list[CheckedCase]) -> LabelSummary:
-    volumes = [case.facts.volumes_ml[label] for case in cases if case.facts and label in case.facts.volumes_ml]
+    volumes = [volumes[label] for volumes in _volumes(cases) if label in volumes]
     if not volumes:
         return LabelSummary(name=name, cases=0)
     return LabelSummary(

@@ -96,6 +96,13 @@ def test_a_label_that_the_training_cases_lack_is_told(cubes, cubes_task):
     assert found.exit_code == 6
 
 
+def test_labels_of_maps_that_cannot_be_used_are_not_said_to_be_missing(tmp_path, cubes_task):
+    cubes = CubesFolder(tmp_path / "data").add("a", labels=truth(255)).add("b", labels=truth(255), to="validation")
+    found = cubes.add("c", to="test").check(cubes_task)
+    assert ["expected labels 0…1, got 255" in problems[0] for problems in findings(found).values()] == [True, True]
+    assert (found.warnings, found.cases[0].facts.volumes_ml) == ((), None)
+
+
 def test_validation_cases_that_can_give_no_score_are_told(cubes, cubes_task):
     found = cubes.add("healthy", labels=truth() * 0, to="validation").check(cubes_task)
     assert found.warnings == (

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ....runtime.files.text import utf8_name
-from ....runtime.scans.names import split_channel, stem
+from ....runtime.scans.names import FIRST_CHANNEL, joined_names, split_channel, stem
 from ..organ_masks import OrganMasks, truth_files
 
 ONE_CHANNEL = (
@@ -95,6 +95,14 @@ def case_names(listed: Sequence[RawCase]) -> dict[Path, str]:
     return {
         image: name if uses[name] == 1 else f"{utf8_name(image.parent.name)}_{name}" for image, name in plain.items()
     }
+
+
+def several_images(files: Sequence[Path]) -> str:
+    """Returns the reason against a case with several image files: channels, or one scan stored more than once."""
+    got = f"got {len(files)} ({joined_names(file.name for file in files)})"
+    if len({stem(file.name).removesuffix(FIRST_CHANNEL) for file in files}) == 1:
+        return f"expected one image, {got}; leave one in the folder"
+    return f"expected one image channel, {got}; {ONE_CHANNEL}"
 
 
 class Layout(Protocol):

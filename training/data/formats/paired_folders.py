@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ....runtime.scans.names import FIRST_CHANNEL, joined_names, nifti_files, split_channel, stem
-from .listing import ONE_CHANNEL, Listing, RawCase, Source
+from .listing import Listing, RawCase, Source, several_images
 
 _TRAINING = (("imagesTr", "labelsTr"), ("images", "labels"), ("images", "masks"))
 
@@ -60,7 +60,7 @@ def pair_files(
     cases: list[RawCase] = []
     for name in sorted(scans.keys() | truths.keys()):
         files = scans.get(name, [images / f"{name}{FIRST_CHANNEL if channels else ''}{ending}"])
-        broken = [] if len(files) == 1 else [f"expected one image channel, got {len(files)}; {ONE_CHANNEL}"]
+        broken = [] if len(files) == 1 else [several_images(files)]
         found = truths.get(name, [labels / f"{name}{ending}"] if needs_label else [])
         if len(found) > 1:
             named = joined_names(file.name for file in found)

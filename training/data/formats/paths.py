@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ....runtime.files.text import native_name
-from ....runtime.scans.names import FIRST_CHANNEL, has_nifti_ending, joined_names, nifti_files, split_channel, stem
-from .listing import ONE_CHANNEL, RawCase
+from ....runtime.scans.names import FIRST_CHANNEL, has_nifti_ending, nifti_files, split_channel, stem
+from .listing import ONE_CHANNEL, RawCase, several_images
 
 _VARIABLE = re.compile(r"\$(\w+|\{[^}]*\})")
 
@@ -37,8 +37,7 @@ class Paths:
             # nnU-Net v1 lists la_000.nii.gz and stores la_000_0000.nii.gz, one file per channel.
             name, image = name or stem(image.name), channels[0]
             if len(channels) > 1:
-                files = joined_names(file.name for file in channels)
-                broken.append(f"expected one image channel, got {len(channels)} ({files}); {ONE_CHANNEL}")
+                broken.append(several_images(channels))
         truth = self._at(label, broken) if label else None
         return RawCase(image, truth, name, fold, tuple(dict.fromkeys(broken)))
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ....runtime.errors import InputError
-from ....runtime.scans.names import joined_names
 from ....runtime.scans.patient_folder import PatientFolder, patient_folders
 from ..organ_masks import OrganMasks
-from .listing import ONE_CHANNEL, Listing, RawCase, Source
+from .listing import Listing, RawCase, Source, several_images
 
 
 @dataclass(frozen=True)
@@ -37,8 +36,7 @@ class PatientFolders:
 def _case(patient: PatientFolder, labels: Sequence[str], *, needs_label: bool) -> RawCase:
     broken: list[str] = []
     if len(patient.images) > 1:
-        names = joined_names(file.name for file in patient.images)
-        broken.append(f"expected one image, got {len(patient.images)} ({names}); {ONE_CHANNEL}")
+        broken.append(several_images(patient.images))
     image = patient.images[0] if patient.images else patient.path / "ct.nii.gz"
     truth: Path | OrganMasks | None = None
     if len(patient.label_maps) > 1 or (patient.label_maps and patient.masks):

@@ -42,8 +42,15 @@ def test_a_scan_that_needs_no_label_map_has_one_if_there_is_one(tmp_path: Path) 
 def test_several_channels_of_a_case_break_that_case_alone(tmp_path: Path) -> None:
     touch(tmp_path, *(f"images/{name}.nii" for name in ("a_0000", "a_0001", "b_0000")), "labels/a.nii", "labels/b.nii")
     a, b = pair_files(tmp_path / "images", tmp_path / "labels")
-    assert a.broken[0].startswith("expected one image channel, got 2;")
+    assert a.broken[0].startswith("expected one image channel, got 2 (a_0000.nii, a_0001.nii); bedside reads one")
     assert b.broken == ()
+
+
+@pytest.mark.parametrize("files", [("a_0000.nii", "a_0000.nii.gz"), ("a.nii", "a_0000.nii"), ("a.nii", "a.nii.gz")])
+def test_a_scan_that_is_stored_twice_is_told_from_two_channels(tmp_path: Path, files: tuple[str, str]) -> None:
+    touch(tmp_path, *(f"images/{name}" for name in files), "labels/a.nii")
+    (a,) = pair_files(tmp_path / "images", tmp_path / "labels")
+    assert a.broken == (f"expected one image, got 2 ({files[0]}, {files[1]}); leave one in the folder",)
 
 
 def test_two_label_maps_of_a_name_break_that_case_alone(tmp_path: Path) -> None:

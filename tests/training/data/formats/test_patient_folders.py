@@ -28,7 +28,8 @@ def test_one_folder_for_each_patient_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "reason"),
     [
-        (("t1.nii.gz", "t2.nii.gz", "seg.nii.gz"), r'"p1": expected one image, got 2 \(t1.nii.gz, t2.nii.gz\)'),
+        (("t1.nii.gz", "t2.nii.gz", "seg.nii.gz"), r'"p1": expected one image channel, got 2 \(t1.nii.gz, t2.nii.gz\)'),
+        (("ct.nii", "ct.nii.gz", "seg.nii"), r'"p1": expected one image, got 2 \(ct.nii, ct.nii.gz\); leave one in'),
         (("ct.nii.gz",), '"p1": found no label map; call it labels.nii.gz'),
         (("ct.nii.gz", "seg.nii.gz", "mask.nii.gz"), '"p1": expected one label map or one folder of masks, found more'),
         (("seg.nii.gz",), '"p1": image "ct.nii.gz" does not exist'),
