@@ -17,7 +17,7 @@ from .data.case_cache import CaseCache, case_key
 from .data.case_digest import CaseDigest, cases_of_trainings, data_hash, digest_cases
 from .data.cases_in_use import in_use
 from .data.dataset import Case, Dataset
-from .data.mirroring import mirroring_note, rotation_note
+from .data.mirroring import flip_note, mirroring_note, rotation_note
 from .data.missing_labels import missing_in_training_warning, missing_labels
 from .data.nnunet_splits import unused_splits
 from .data.prepare import list_warnings, prepare_cases, unusual_warning
@@ -249,6 +249,6 @@ def _log_warnings(training: list[PreparedCase], task: Task, recipe: Recipe) -> N
     unseen = missing_labels((case.present for case in training), task.labels)
     if warning := missing_in_training_warning(unseen, task.labels):
         _log.warning("%s", warning)
-    for note in (mirroring_note(task, recipe.augmentation), rotation_note(task, recipe.augmentation)):
-        if note:
+    for note_on in (mirroring_note, flip_note, rotation_note):
+        if note := note_on(task, recipe.augmentation):
             _log.info("%s", note)

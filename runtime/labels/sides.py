@@ -131,14 +131,14 @@ _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_]+")
 _SIGNS = re.compile("([左右])")
 
 
-def _split(label: str) -> list[str]:
+def split_words(label: str) -> list[str]:
     """Splits a name into words at punctuation, at changes of case and around numbers; case is unchanged."""
     return _WORD.findall(_SIGNS.sub(r" \1 ", _folded(label)))
 
 
 def _readings(label: str) -> Iterator[tuple[Side, tuple[str, ...]]]:
     """Yields each possible reading of a name: the side, and the name's other words."""
-    written = _split(label)
+    written = split_words(label)
     words = [word.lower() for word in written]
     sides = [_side_of(word) for word in words]
     if len(set(sides) - {None}) == 1 and sum(side is not None for side in sides) > 1:
@@ -192,4 +192,4 @@ def _is_part(label: str) -> bool:
 
 
 def _words(label: str) -> set[str]:
-    return {word.lower() for word in _split(label)}
+    return {word.lower() for word in split_words(label)}

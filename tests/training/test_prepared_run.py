@@ -196,6 +196,13 @@ def test_the_pairs_that_keep_sides_from_being_mirrored_are_told(small_dataset, s
     assert "left and right are not mirrored, for labels name sides: cube left / cube right" in caplog.text
 
 
+def test_flips_along_an_axis_whose_ends_have_names_are_noted(small_dataset, small_task, tmp_path, caplog):
+    labels = ("background", "anterior", "posterior")
+    with caplog.at_level("INFO", "bedside.training"):
+        start(replace(small_dataset, labels=labels), small_task.replaced(labels=labels), tmp_path / "run")
+    assert "crops are flipped from front to back, where labels name ends: anterior / posterior" in caplog.text
+
+
 def test_a_patch_that_prevents_rotations_is_noted(small_dataset, small_task, tmp_path, caplog):
     with caplog.at_level("INFO", "bedside.training"):
         start(small_dataset, small_task, tmp_path / "square")

@@ -14,10 +14,12 @@ from ...runtime.errors import UsageError
 from ...runtime.scans.names import joined_names
 from ...runtime.task import Task
 from ..recipe import Augmentation
+from .ends import Axis, find_ends
 
 # Axes of a [C, D, H, W] crop, as MONAI counts them: channel excluded.
 DEPTH, HEIGHT, WIDTH = 0, 1, 2
 _SHOWN = 8
+_ALONG: dict[Axis, str] = {"AP": "from front to back", "SI": "from top to bottom"}
 _EQUAL = 0.05  # spacings that differ by a smaller share of the larger are taken as equal
 
 
@@ -111,6 +113,22 @@ def mirroring_note(task: Task, augmentation: Augmentation) -> str | None:
     if not (augmentation.flip and task.has_paired_organs):
         return None
     return f"left and right are not mirrored, for labels name sides: {sides}"
+
+
+def flip_note(task: Task, augmentation: Augmentation) -> str | None:
+    """Returns a note that crops are flipped along axes whose ends labels name; None where they are not.
+
+    Such flips stay: the head of a hippocampus keeps its shape in a flipped crop, where a left kidney becomes a right
+    one.
+    """
+    if not augmentation.flip:
+        return None
+    found = {along: find_ends(task.labels, axis) for axis, along in _ALONG.items()}
+    pairs = [" / ".join(pair) for ends in found.values() for pair in ends]
+    if not pairs:
+        return None
+    flipped = " and ".join(along for along, ends in found.items() if ends)
+    return f"crops are flipped {flipped}, where labels name ends: {joined_names(pairs, _SHOWN)}; --flip 0 flips none"
 
 
 def rotation_note(task: Task, augmentation: Augmentation) -> str | None:

@@ -5,7 +5,14 @@ import pytest
 from bedside.runtime.errors import UsageError
 from bedside.runtime.task_presets import PRESETS
 from bedside.training.data.ignore_label import IGNORED
-from bedside.training.data.mirroring import Mirror, check_mirroring, mirroring_note, rotated_axes, rotation_note
+from bedside.training.data.mirroring import (
+    Mirror,
+    check_mirroring,
+    flip_note,
+    mirroring_note,
+    rotated_axes,
+    rotation_note,
+)
 from bedside.training.recipe import Augmentation
 
 SIDES, NO_SIDES = PRESETS["btcv"], PRESETS["pelvic"]
@@ -23,6 +30,17 @@ def test_what_becomes_of_labels_with_sides_is_noted():
 def test_without_sides_or_without_flips_there_is_nothing_to_say():
     for task, augmentation in ((NO_SIDES, Augmentation()), (NO_SIDES, MIRRORED), (SIDES, Augmentation(flip=0.0))):
         assert mirroring_note(task, augmentation) is None
+
+
+def test_flips_along_an_axis_whose_ends_have_names_are_noted():
+    ends = ("background", "anterior", "posterior")
+    note = "crops are flipped from front to back, where labels name ends: anterior / posterior; --flip 0 flips none"
+    assert flip_note(NO_SIDES.replaced(labels=ends), Augmentation()) == note
+    both = (*ends, "upper lobe", "lower lobe")
+    said = "from front to back and from top to bottom, where labels name ends: anterior / posterior, upper lobe / lower"
+    assert said in (flip_note(NO_SIDES.replaced(labels=both), Augmentation()) or "")
+    assert flip_note(NO_SIDES.replaced(labels=both), Augmentation(flip=0.0)) is None
+    assert flip_note(NO_SIDES, Augmentation()) is None
 
 
 def test_each_label_of_a_pair_becomes_the_other_and_other_values_stay():
