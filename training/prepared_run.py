@@ -22,6 +22,7 @@ from .data.missing_labels import missing_in_training_warning, missing_labels
 from .data.nnunet_splits import unused_splits
 from .data.prepare import list_warnings, prepare_cases, unusual_warning
 from .data.prepared_case import PreparedCase
+from .data.unlabelled import warn_of_test_scans, without_copies
 from .job import TrainingJob
 from .loop.process_group import ProcessGroup
 from .recipe import Recipe
@@ -108,6 +109,10 @@ def prepare_run(
         if progress:
             progress(0, len(listed) + len(unlabelled))  # hashing a large data set takes a while too
         digests, unlabelled_digests = digest_cases(listed, threads), digest_cases(unlabelled, threads)
+        images = {case.name: digest.image for case, digest in zip(listed, digests, strict=True)}
+        trained = [images[case.name] for case in dataset.training]
+        unlabelled, unlabelled_digests = without_copies(unlabelled, unlabelled_digests, frozenset(trained))
+        warn_of_test_scans(dataset, unlabelled, unlabelled_digests)
         halves = _hashes_of_halves(dataset, listed, digests)
         _log_seen_validation(
             dataset, [*zip(listed, digests, strict=True)], [*zip(unlabelled, unlabelled_digests, strict=True)]
@@ -144,8 +149,7 @@ def prepare_run(
             prepare(unlabelled, unlabelled_digests, len(listed), needs_labels=False) if unlabelled else []
         )
         run.start()
-        images = {case.name: digest.image for case, digest in zip(listed, digests, strict=True)}
-        own = [images[case.name] for case in dataset.training] + [digest.image for digest in unlabelled_digests]
+        own = trained + [digest.image for digest in unlabelled_digests]
         validation_scans = frozenset(images[case.name] for case in dataset.validation)
         _learned_from(own, validation_scans, record.earlier).keep(run)
         named = {case.name: case for case in prepared}
@@ -153,7 +157,7 @@ def prepare_run(
         validation = [named[case.name] for case in dataset.validation]
         _log_unusual(prepared, task, "scans")
         _log_unusual(prepared_unlabelled, task, "scans without labels")
-        _log_unlabelled(dataset, job.recipe)
+        _log_unlabelled(len(unlabelled) or len(dataset.unlabelled), job.recipe)
         _log_warnings(training, task, job.recipe)
         return PreparedRun(run, training, validation, prepared_unlabelled, validation_scans)
 
@@ -229,11 +233,11 @@ def _log_unusual(cases: list[PreparedCase], task: Task, what: str) -> None:
         _log.warning("%s", warning)
 
 
-def _log_unlabelled(dataset: Dataset, recipe: Recipe) -> None:
+def _log_unlabelled(count: int, recipe: Recipe) -> None:
     """Logs what part the scans without labels take, if there are any."""
-    if not dataset.unlabelled:
+    if not count:
         return
-    count, share = len(dataset.unlabelled), recipe.unlabelled
+    share = recipe.unlabelled
     if share:
         _log.info("scans without labels: %d, %.0f %% of the crops", count, 100 * share)
     else:

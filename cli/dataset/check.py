@@ -112,7 +112,7 @@ def _facts_table(found: DatasetCheck, task: Task | None) -> Table:
         f"{sum(name in case.lists for case in found.cases)} {name}" for name in ("training", "validation", "test")
     ]
     if found.unlabelled:
-        counts.append(f"{found.unlabelled} unlabelled (not checked)")
+        counts.append(f"{found.unlabelled} unlabelled (only compared)")
     table.add_row("layout", found.layout)
     table.add_row("cases", ", ".join(counts))
     facts = [case.facts for case in found.cases if case.facts is not None]

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 from bedside.distill import distill
+from bedside.runtime.scans.nifti import read_volume, write_volume
 from bedside.runtime.task_presets import PRESETS
 from bedside.teacher.autosam.config import AutoSamConfig
 from bedside.teacher.train import train_teacher
-from bedside.training.data.dataset import load_dataset
+from bedside.training.data.dataset import Case, load_dataset
 from bedside.training.loop.hardware import Hardware
 from bedside.training.phantoms.phantom import write_phantoms
 
@@ -52,7 +53,8 @@ def small_student(tmp_path_factory, dataset, coarse_task):
 
 
 @pytest.fixture(scope="module")
-def with_unlabelled(dataset):
-    """The same scan with labels, without, and to validate on."""
-    case = replace(dataset.training[0], label=None)
-    return replace(dataset, unlabelled=(case,), validation=dataset.training)
+def with_unlabelled(dataset, tmp_path_factory):
+    """A scan with labels, to validate on too, and one without: the same scan, 1 HU brighter."""
+    scan, image = read_volume(dataset.training[0].image), tmp_path_factory.mktemp("unlabelled") / "scan.nii.gz"
+    write_volume(image, scan.data + scan.data.dtype.type(1), scan.grid)
+    return replace(dataset, unlabelled=(Case("scan", image),), validation=dataset.training)

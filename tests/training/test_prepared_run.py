@@ -161,13 +161,26 @@ def test_the_order_of_the_list_does_not_decide_which_crops_are_drawn(small_datas
 
 def test_the_order_of_scans_without_labels_does_not_decide_which_crops_are_drawn(small_dataset, small_task, tmp_path):
     scans = tuple(Case(name, case.image) for name, case in zip("ab", small_dataset.training, strict=True))
+    labelled = replace(small_dataset, training=small_dataset.validation)
     recipe = Recipe(epochs=1, warmup=0, unlabelled=0.5)
     one, other = (
-        start(replace(small_dataset, unlabelled=each), small_task, tmp_path / str(number), recipe=recipe)
+        start(replace(labelled, unlabelled=each), small_task, tmp_path / str(number), recipe=recipe)
         for number, each in enumerate((scans, scans[::-1]))
     )
     assert [case.name for case in one.unlabelled] == [case.name for case in other.unlabelled] == ["a", "b"]
     assert one.run.config.unlabelled_hash == other.run.config.unlabelled_hash
+
+
+def test_scans_without_labels_are_no_copies_of_others_and_no_test_scans(small_dataset, small_task, tmp_path, caplog):
+    trained, other = small_dataset.training
+    scans = tuple(Case(name, case.image) for name, case in (("a", trained), ("b", other), ("c", other)))
+    dataset = replace(small_dataset, training=(trained,), unlabelled=scans, test=(other,))
+    with caplog.at_level("INFO"):
+        prepared = start(dataset, small_task, tmp_path / "run", recipe=Recipe(epochs=1, warmup=0, unlabelled=0.5))
+    assert [case.name for case in prepared.unlabelled] == ["b"]
+    assert "scans without labels are copies of others or of training cases, and left out: a, c" in caplog.text
+    assert "scans without labels are test scans too, or copies of some, whose Dice is then too high: b;" in caplog.text
+    assert "scans without labels: 1, 50 % of the crops" in caplog.text
 
 
 def test_a_case_in_both_lists_is_warned_of_and_is_no_copy(small_dataset, small_task, tmp_path, caplog):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 from ...runtime.errors import InputError
 from ...runtime.files.hashing import file_sha256
@@ -67,6 +69,28 @@ def digest_cases(cases: Sequence[Case], workers: int = 1) -> list[CaseDigest]:
     """
     with ThreadPoolExecutor(max(1, workers)) as pool:
         return list(pool.map(CaseDigest.of, cases))
+
+
+def possible_copies(images: Iterable[Path], known: Mapping[Path, str]) -> dict[Path, str]:
+    """Returns image → SHA-256 of its file, without images whose size no other one has: these have no copy.
+
+    Args:
+        images: image files that exist.
+        known: image → SHA-256 of files that were hashed before; they are part of the result, and are not read again.
+
+    Raises:
+        InputError: a file cannot be read.
+    """
+    hashes = dict(known)
+    try:
+        sizes = {image: image.stat().st_size for image in {*images, *known}}
+        times = Counter(sizes.values())
+        for image in sizes.keys() - known.keys():
+            if times[sizes[image]] > 1:
+                hashes[image] = file_sha256(image)
+    except OSError as error:
+        raise InputError(f"scans cannot be compared, a file cannot be read: {error.strerror}") from None
+    return hashes
 
 
 def cases_of_trainings(dataset: Dataset) -> tuple[Case, ...]:

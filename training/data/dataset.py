@@ -15,6 +15,7 @@ from ...runtime.scans.names import has_nifti_ending
 from .formats.labels import dense_labels
 from .formats.listing import RawCase, case_names
 from .formats.reading import read_listing, read_source
+from .formats.unlabelled import without_repeats
 from .ignore_label import split_ignore_label
 from .nnunet_splits import SPLITS, choose, find_splits, read_splits
 from .organ_masks import OrganMasks, truth_files
@@ -62,7 +63,8 @@ class Dataset:
             `split`).
         test: held-out cases, with or without labels.
         root: folder of the data set.
-        unlabelled: cases that the list marks as unlabelled; whether their files exist is not checked.
+        unlabelled: cases that the list marks as unlabelled, without training cases and each file once; whether their
+            files exist is not checked.
         modality: names of the modality in the list, such as ``("MRI",)``.
         warnings: unusual findings about the list as a whole, for a person to review.
         fold: fold chosen by `split`; None before, or without folds.
@@ -228,6 +230,7 @@ def list_dataset(path: str | Path, *, labels: Sequence[str] | None = None) -> Da
     labels = arguments.optional(arguments.names, "labels", labels)
     source = read_source(path, labels)
     layout, listing = read_listing(source)
+    listing = without_repeats(listing)
     listed, ignore = split_ignore_label(listing.labels, source.title, labels)
     names = dense_labels(listed, labels, source.title)
     broken: list[BrokenCase] = []

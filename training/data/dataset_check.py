@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,16 +13,13 @@ import numpy as np
 from ...runtime.errors import ExitCode, InputError
 from ...runtime.hooks import Progress
 from ...runtime.labels.sides import find_sides
-from ...runtime.scans.names import joined_names
 from ...runtime.task import Task
+from .alike import find_alike
 from .case_check import CheckedCase, ListedCase, check_cases
-from .case_digest import CaseDigest
 from .dataset import Case, DatasetListing, list_dataset
 from .missing_labels import missing_in_training_warning, missing_in_validation_warning, missing_labels
 from .nnunet_splits import unused_splits
 from .prepare import check_labels, modality_warning
-
-_SHOWN = 3  # duplicates of a case named in one warning; the rest are counted
 
 
 class LabelSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,7 +64,7 @@ class DatasetCheck(msgspec.Struct, frozen=True, kw_only=True):
         problems: errors of the data set as a whole.
         warnings: unusual findings about the data set as a whole, for a person to review.
         notes: remarks that need no action, such as how the list was interpreted.
-        unlabelled: number of scans that the list marks as unlabelled.
+        unlabelled: number of scans that the list marks as unlabelled, without training cases and each once.
         labels: one summary per label, without the background.
         cases: outcome per case, in the order of the lists.
         pairs: (left, right) names of labels that differ only by the side; with such pairs training does not mirror left
@@ -125,8 +122,9 @@ def check_dataset(
     listed = _listed(listing)
     checked = check_cases(listed, dataset.labels, task, workers=workers, progress=progress)
     cases = [case for case, _ in checked]
-    alike = _alike(cases, {case.name: digest for case, digest in checked if digest is not None})
-    cases = [_with_warnings(case, alike[case.name]) for case in cases]
+    there = [case for case in dataset.unlabelled if case.image.is_file()]
+    alike = find_alike(listed, checked, there)
+    cases = [_with_warnings(case, alike.cases.get(case.name, ())) for case in cases]
     problems: list[str] = []
     if task is not None:
         try:
@@ -140,7 +138,8 @@ def check_dataset(
         warnings.append(other)
     if fold is None and (unused := unused_splits(dataset)):
         notes.append(unused)
-    gone = sum(not case.image.is_file() for case in dataset.unlabelled)
+    warnings += alike.unlabelled
+    gone = len(dataset.unlabelled) - len(there)
     if gone:
         warnings.append(f"{gone} of {len(dataset.unlabelled)} unlabelled scans do not exist")
     missing = [label.name for label in labels if not label.cases] if _volumes(cases) else []
@@ -207,27 +206,7 @@ def _listed(listing: DatasetListing) -> list[ListedCase]:
     return [ListedCase(case, tuple(lists[name]), tuple(broken[name])) for name, case in cases.items()]
 
 
-def _alike(cases: list[CheckedCase], digests: dict[str, CaseDigest]) -> defaultdict[str, list[str]]:
-    """Returns case name → warnings: a scan with two names or in two lists, or a label map shared by two scans."""
-    found: defaultdict[str, list[str]] = defaultdict(list)
-    images: defaultdict[str, list[CheckedCase]] = defaultdict(list)
-    truths: defaultdict[str, list[CheckedCase]] = defaultdict(list)
-    for case in cases:
-        if len(case.lists) > 1:
-            found[case.name].append(f"is in the lists {' and '.join(case.lists)}")
-        if case.name in digests:
-            images[digests[case.name].image].append(case)
-            if digests[case.name].label and case.facts is not None and case.facts.volumes_ml:
-                truths[digests[case.name].label].append(case)
-    for kind, groups in (("image", images), ("label map", truths)):
-        for group in (group for group in groups.values() if len(group) > 1):
-            for case in group:
-                others = [f'"{other.name}" ({other.lists[0]})' for other in group if other is not case]
-                found[case.name].append(f"its {kind} is identical to that of {joined_names(others, _SHOWN)}")
-    return found
-
-
-def _with_warnings(case: CheckedCase, more: list[str]) -> CheckedCase:
+def _with_warnings(case: CheckedCase, more: Sequence[str]) -> CheckedCase:
     if not more:
         return case
     code = case.exit_code or ExitCode.REVIEW

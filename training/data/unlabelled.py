@@ -1,16 +1,21 @@
-"""Adds a folder of scans to a data set's cases without labels."""
+"""The scans without labels of a training: a folder of further ones, and none that is a copy of another scan."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from ...runtime.errors import InputError
 from ...runtime.files.text import utf8_name
-from ...runtime.scans.names import nifti_files, stem
+from ...runtime.scans.names import joined_names, nifti_files, stem
 from ...runtime.shortage import raise_shortage
+from .case_digest import CaseDigest, possible_copies
 from .dataset import Case, Dataset
 from .organ_masks import truth_files
+
+_log = logging.getLogger("bedside.training")
 
 
 def with_unlabelled(dataset: Dataset, folder: Path) -> Dataset:
@@ -35,3 +40,57 @@ def with_unlabelled(dataset: Dataset, folder: Path) -> Dataset:
     if not further:
         raise InputError(f'"{folder.name}": expected scans (.nii, .nii.gz) that the data set does not list, got none')
     return replace(dataset, unlabelled=(*dataset.unlabelled, *further))
+
+
+def without_copies(
+    scans: Sequence[Case], digests: Sequence[CaseDigest], trained: Collection[str]
+) -> tuple[list[Case], list[CaseDigest]]:
+    """Returns scans without labels, and their digests, without copies of each other and of training cases.
+
+    Args:
+        scans: the scans.
+        digests: their digests.
+        trained: SHA-256 of the training cases' images.
+
+    Raises:
+        InputError: there are scans, and each is a copy of a training case.
+    """
+    kept: dict[str, tuple[Case, CaseDigest]] = {}
+    copies: list[str] = []
+    for case, digest in zip(scans, digests, strict=True):
+        if digest.image in trained or digest.image in kept:
+            copies.append(case.name)
+        else:
+            kept[digest.image] = case, digest
+    if copies and not kept:
+        raise InputError("each scan without labels is a copy of a training case: name others, or leave them out")
+    if copies:
+        _log.warning(
+            "scans without labels are copies of others or of training cases, and left out: %s", joined_names(copies)
+        )
+    return [case for case, _ in kept.values()], [digest for _, digest in kept.values()]
+
+
+def warn_of_test_scans(dataset: Dataset, scans: Sequence[Case], digests: Sequence[CaseDigest]) -> None:
+    """Warns of scans without labels that are test scans, or copies of some.
+
+    Args:
+        dataset: the data set with its test cases.
+        scans: scans without labels that a training learns from.
+        digests: their digests.
+
+    Raises:
+        InputError: a test scan cannot be read.
+    """
+    if not scans:
+        return
+    known = {case.image: digest.image for case, digest in zip(scans, digests, strict=True)}
+    hashes = possible_copies((case.image for case in dataset.test), known)
+    tested = {hashes[case.image] for case in dataset.test if case.image in hashes}
+    seen = [case.name for case in scans if known[case.image] in tested]
+    if seen:
+        _log.warning(
+            "scans without labels are test scans too, or copies of some, whose Dice is then too high: %s; leave them "
+            "out",
+            joined_names(seen),
+        )

@@ -138,18 +138,26 @@ def relist(dataset, **changes):
     (dataset / "dataset.json").write_text(json.dumps({**content, **changes}))
 
 
+def further(dataset, *names):
+    """Writes files of different content; nobody reads scans without labels here."""
+    for name in names:
+        (dataset / name).write_text(name)
+
+
 def shown(capfd):
     return " ".join(capfd.readouterr().out.replace("│", " ").split())
 
 
 def test_unlabelled_scans_are_counted_and_stop_nothing(dataset, task, capfd):
-    relist(dataset, unlabeled=["case0.nii.gz", {"image": "case1.nii.gz"}])
+    further(dataset, "a.nii.gz", "b.nii.gz")
+    relist(dataset, unlabeled=["a.nii.gz", {"image": "b.nii.gz"}])
     assert run(["dataset", "check", str(dataset), "--task", task]) == 0
-    assert "2 training, 0 validation, 0 test, 2 unlabelled (not checked)" in shown(capfd)
+    assert "2 training, 0 validation, 0 test, 2 unlabelled (only compared)" in shown(capfd)
 
 
 def test_unlabelled_scans_that_do_not_exist_are_a_warning(dataset, task, capfd):
-    relist(dataset, unlabeled=["case0.nii.gz", "gone.nii.gz"])
+    further(dataset, "a.nii.gz")
+    relist(dataset, unlabeled=["a.nii.gz", "gone.nii.gz"])
     assert run(["dataset", "check", str(dataset), "--task", task]) == 6
     assert "1 of 2 unlabelled scans do not exist" in shown(capfd)
 

@@ -3,7 +3,7 @@ import os
 
 import pytest
 from bedside.runtime.errors import InputError
-from bedside.training.data.case_digest import CaseDigest, data_hash, digest_cases
+from bedside.training.data.case_digest import CaseDigest, data_hash, digest_cases, possible_copies
 from bedside.training.data.dataset import Case
 from bedside.training.data.organ_masks import OrganMasks
 
@@ -77,3 +77,16 @@ def test_data_hash_changes_with_one_voxel_and_not_with_the_place(small_dataset, 
     assert data_hash([moved], digest_cases([moved])) == original
     moved.label.write_bytes(case.label.read_bytes() + b"\0")
     assert data_hash([moved], digest_cases([moved])) != original
+
+
+def test_of_files_of_another_size_than_all_others_none_is_read(tmp_path, monkeypatch):
+    read = []
+    monkeypatch.setattr("bedside.training.data.case_digest.file_sha256", lambda path: read.append(path.name) or "0")
+    for name in ("ab", "cd", "efg", "hijk", "lmno"):
+        (tmp_path / name).write_text(name)
+    known = {tmp_path / "hijk": "1"}
+    images = [tmp_path / name for name in ("ab", "cd", "efg", "lmno", "hijk")]
+    assert possible_copies(images, known) == {
+        tmp_path / "ab": "0", tmp_path / "cd": "0", tmp_path / "lmno": "0", tmp_path / "hijk": "1",
+    }  # fmt: skip
+    assert sorted(read) == ["ab", "cd", "lmno"]

@@ -1,10 +1,11 @@
-"""A folder of scans joins a data set's cases without labels."""
+"""A folder of scans joins a data set's cases without labels; copies are left out, test scans warned of."""
 
 import pytest
 from bedside.runtime.errors import InputError
+from bedside.training.data.case_digest import digest_cases
 from bedside.training.data.dataset import Case, Dataset
 from bedside.training.data.organ_masks import OrganMasks, truth_files
-from bedside.training.data.unlabelled import with_unlabelled
+from bedside.training.data.unlabelled import warn_of_test_scans, with_unlabelled, without_copies
 
 
 @pytest.fixture
@@ -45,3 +46,53 @@ def test_the_truth_of_listed_cases_is_no_scan_where_it_lies_beside_the_scans(tmp
     dataset = Dataset("d", ("background", "x"), (train, masks), (val,), (test,), tmp_path, left_out=(unnamed,))
     found = with_unlabelled(dataset, tmp_path).unlabelled
     assert [each.name for each in found] == ["further", "unnamed"]  # the fold wants neither this case nor its labels
+
+
+@pytest.fixture
+def scans(tmp_path):
+    """Makes scans without labels, name → content, and hashes them."""
+
+    def write(**contents):
+        cases = [Case(name, tmp_path / f"{name}.nii") for name in contents]
+        for case, content in zip(cases, contents.values(), strict=True):
+            case.image.write_text(content)
+        return cases, digest_cases(cases)
+
+    return write
+
+
+def test_copies_of_each_other_and_of_training_cases_are_left_out_and_named(scans, caplog):
+    cases, digests = scans(a="one", b="two", c="one", d="trained")
+    assert without_copies(cases, digests, {digests[3].image}) == (cases[:2], digests[:2])
+    assert "copies of others or of training cases, and left out: c, d" in caplog.text
+
+
+def test_scans_without_copies_are_all_taken_without_a_word(scans, caplog):
+    cases, digests = scans(a="one", b="two")
+    assert without_copies(cases, digests, frozenset()) == (cases, digests)
+    assert without_copies([], [], frozenset()) == ([], [])
+    assert not caplog.records
+
+
+def test_nothing_but_copies_of_training_cases_is_refused(scans):
+    cases, digests = scans(a="one", b="one")
+    with pytest.raises(InputError, match="each scan without labels is a copy of a training case: name others"):
+        without_copies(cases, digests, {digests[0].image})
+
+
+@pytest.mark.parametrize("other", ["two", "other"])
+def test_test_scans_and_their_copies_are_warned_of(scans, caplog, tmp_path, other):
+    cases, digests = scans(a="one", b="two", c="six")
+    (tmp_path / "copy.nii").write_text(other)
+    test = (Case("a", cases[0].image), Case("copy", tmp_path / "copy.nii"))
+    warn_of_test_scans(Dataset("d", ("background", "x"), (), (), test, tmp_path), cases, digests)
+    said = "scans without labels are test scans too, or copies of some, whose Dice is then too high: {}; leave them out"
+    assert said.format("a, b" if other == "two" else "a") in caplog.text
+
+
+def test_scans_that_are_no_test_scans_are_not_warned_of(scans, caplog, tmp_path):
+    cases, digests = scans(a="one")
+    (tmp_path / "t.nii").write_text("two")
+    test = (Case("t", tmp_path / "t.nii"),)
+    warn_of_test_scans(Dataset("d", ("background", "x"), (), (), test, tmp_path), cases, digests)
+    assert not caplog.records
