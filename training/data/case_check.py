@@ -58,6 +58,7 @@ class CaseFacts(msgspec.Struct, frozen=True, kw_only=True):
         volumes_ml: label index → volume in ml, for the labels that occur; None without a label map that can be used.
         body: intensities inside the body; None without a task.
         ignored: share of ignored voxels, 0…1: loss and scores leave them out.
+        reoriented: whether the label map is stored along other axes than the image.
     """
 
     shape: XYZ
@@ -66,6 +67,7 @@ class CaseFacts(msgspec.Struct, frozen=True, kw_only=True):
     volumes_ml: dict[int, float] | None
     body: BodyValues | None
     ignored: float = 0.0
+    reoriented: bool = False
 
 
 class CheckedCase(msgspec.Struct, frozen=True, kw_only=True):
@@ -208,6 +210,7 @@ def _facts(found: LoadedCase, task: Task | None, has_ignored: bool) -> CaseFacts
         volumes_ml=volumes,
         body=body,
         ignored=ignored / scan.data.size,
+        reoriented=found.reoriented,
     )
 
 

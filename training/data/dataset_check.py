@@ -138,6 +138,10 @@ def check_dataset(
         warnings.append(other)
     if fold is None and (unused := unused_splits(dataset)):
         notes.append(unused)
+    if reoriented := sum(case.facts is not None and case.facts.reoriented for case in cases):
+        notes.append(
+            f"{reoriented} of {len(cases)} label maps are stored along other axes than their images: taken in place"
+        )
     warnings += alike.unlabelled
     gone = len(dataset.unlabelled) - len(there)
     if gone:

@@ -39,6 +39,7 @@ class LoadedCase:
         scan: image as stored; None if it cannot be used.
         truth: label map on the image's grid, as stored if it lies elsewhere, with `IGNORED` in place of the ignore
             label; None if it has unknown labels.
+        reoriented: whether the label map is stored along other axes than the image.
         model_input: normalised image on the task's grid; None without a task or if the image cannot be used.
         labels: label map ``[D, H, W]`` on the task's grid; None without a task or if there are problems.
     """
@@ -46,6 +47,7 @@ class LoadedCase:
     problems: list[str] = field(default_factory=list)
     scan: Volume | None = None
     truth: Volume | None = None
+    reoriented: bool = False
     model_input: ModelInput | None = None
     labels: LabelMap | None = None
 
@@ -76,6 +78,7 @@ def load_case(case: Case, num_classes: int, task: Task | None, *, needs_label: b
     placed = None
     if scan is not None and stored is not None:
         placed = loaded.attempt(lambda: on_image_grid(stored, scan.grid))
+        loaded.reoriented = placed is not None and stored.grid.axes != scan.grid.axes
     truth = loaded.truth = placed or stored
     if scan is None or task is None:
         return loaded

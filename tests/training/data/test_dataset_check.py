@@ -5,7 +5,7 @@ import pytest
 from bedside.runtime.errors import InputError
 from bedside.training.data.dataset_check import check_dataset
 
-from .cubes import CubesFolder, findings, scan, truth, with_nan
+from .cubes import GRID, CubesFolder, findings, scan, truth, with_nan
 
 
 def test_a_data_set_in_order_has_nothing_to_tell(cubes, cubes_task):
@@ -101,6 +101,14 @@ def test_labels_of_maps_that_cannot_be_used_are_not_said_to_be_missing(tmp_path,
     found = cubes.add("c", to="test").check(cubes_task)
     assert ["expected labels 0…1, got 255" in problems[0] for problems in findings(found).values()] == [True, True]
     assert (found.warnings, found.cases[0].facts.volumes_ml) == ((), None)
+
+
+def test_label_maps_stored_along_other_axes_are_noted(cubes, cubes_task):
+    lps = truth()[::-1, ::-1]
+    found = cubes.add("lps", labels=lps, truth_grid=GRID.reoriented("LPS"), image=scan(5)).check(cubes_task)
+    assert [case.facts.reoriented for case in found.cases] == [False, True]
+    assert found.notes == ("1 of 2 label maps are stored along other axes than their images: taken in place",)
+    assert found.exit_code == 0
 
 
 def test_validation_cases_that_can_give_no_score_are_told(cubes, cubes_task):
