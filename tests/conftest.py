@@ -13,6 +13,7 @@ import msgspec
 import nibabel as nib
 import numpy as np
 import onnx
+import psutil
 import pytest
 from bedside.distill import STUDENTS
 from bedside.runtime import BedsideError, Manifest, Task, write_manifest
@@ -37,6 +38,16 @@ for _name in ("COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "PYTHONIOENCODING")
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Bytes are named by their number: packed data hold the second of their making, and workers' names must agree."""
     return f"{argname}-{len(val)}-bytes" if isinstance(val, bytes) else None
+
+
+@pytest.fixture
+def children() -> Callable[[], list[psutil.Process]]:
+    """Returns the processes that this process has started since the test began, and that have not ended.
+
+    A library may have started one of its own in an earlier test.
+    """
+    before = psutil.Process().children()
+    return lambda: [each for each in psutil.Process().children() if each not in before]
 
 
 @pytest.fixture(autouse=True)

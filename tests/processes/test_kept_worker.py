@@ -136,7 +136,6 @@ def test_an_idle_process_that_waits_for_its_next_item_with_the_signal_ends_and_c
     assert (tmp_path / "log").read_text() == "cleaned up"
 
 
-def test_an_unused_worker_starts_no_process(work):
-    before = len(psutil.Process().children())
+def test_an_unused_worker_starts_no_process(work, children):
     with KeptWorker(work):
-        assert len(psutil.Process().children()) == before
+        assert children() == []

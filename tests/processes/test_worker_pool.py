@@ -10,7 +10,6 @@ import subprocess
 import sys
 from contextlib import closing
 
-import psutil
 import pytest
 from bedside.processes import worker_pool
 from bedside.processes.worker import FIRST_LINE
@@ -74,12 +73,12 @@ class Reciprocals:
 
 
 @pytest.fixture
-def reciprocals(tmp_path, monkeypatch):
+def reciprocals(tmp_path, monkeypatch, children):
     (tmp_path / "bedside_test_arithmetic.py").write_text(ARITHMETIC)
     monkeypatch.syspath_prepend(tmp_path)
     yield importlib.import_module("bedside_test_arithmetic").Reciprocals
     del sys.modules["bedside_test_arithmetic"]
-    assert psutil.Process().children() == []
+    assert children() == []
 
 
 def replace_worker(monkeypatch, code):
@@ -162,14 +161,14 @@ def test_an_item_that_cannot_be_sent_ends_the_workers(reciprocals):
 
 
 @pytest.mark.parametrize("cleans_up", [True, False])
-def test_leaving_the_loop_early_ends_the_workers(reciprocals, capfd, cleans_up):
+def test_leaving_the_loop_early_ends_the_workers(reciprocals, capfd, children, cleans_up):
     errors = ""
     with closing(run_in_workers(reciprocals(cleans_up=cleans_up), ["sleep", *range(1, 1000)], 2)) as results:
         while "asleep" not in errors:
             assert next(results)[0] != "sleep"
             errors += capfd.readouterr().err
-        assert len(psutil.Process().children()) == 2
-    assert psutil.Process().children() == []
+        assert len(children()) == 2
+    assert children() == []
     assert ("removed" in errors + capfd.readouterr().err) == cleans_up
 
 

@@ -60,7 +60,7 @@ def nothing(done, total):
     pass
 
 
-def test_two_workers_write_every_label_map(bundle_path, scans, tmp_path):
+def test_two_workers_write_every_label_map(bundle_path, scans, tmp_path, children):
     outcomes = {
         case.scan.name: outcome
         for case, outcome in segment_in_workers(job_of(bundle_path), cases_of(scans, tmp_path), 2, nothing)
@@ -70,16 +70,16 @@ def test_two_workers_write_every_label_map(bundle_path, scans, tmp_path):
     )
     for size in (2, 3, 4):
         assert np.asarray(nib.load(tmp_path / "out" / f"{size}.nii.gz").dataobj).sum() == size**3
-    assert psutil.Process().children() == []
+    assert children() == []
 
 
-def test_a_worker_that_is_killed_costs_its_scan_and_no_other(slow_bundle, scans, slow_scan, tmp_path):
+def test_a_worker_that_is_killed_costs_its_scan_and_no_other(slow_bundle, scans, slow_scan, tmp_path, children):
     (slow_scan / "slow.nii.gz").rename(scans / "1slow.nii.gz")
     killed = []
 
     def kill(done, total):
         if total > 500 and not killed:
-            (worker,) = psutil.Process().children()
+            (worker,) = children()
             killed.append(worker.pid)
             worker.send_signal(signal.SIGKILL)
 

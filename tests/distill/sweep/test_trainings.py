@@ -56,7 +56,7 @@ class Interrupted(BaseException):
     """What the handler below raises, as that of the command line does at SIGTERM."""
 
 
-def test_an_interrupted_sweep_lets_its_trainings_save(child, tmp_path):
+def test_an_interrupted_sweep_lets_its_trainings_save(child, tmp_path, children):
     def interrupt(signum, frame):
         raise Interrupted
 
@@ -74,7 +74,7 @@ def test_an_interrupted_sweep_lets_its_trainings_save(child, tmp_path):
     finally:
         signal.signal(signal.SIGUSR1, before)
     assert (tmp_path / "saved").exists()
-    assert psutil.Process().children() == []
+    assert children() == []
 
 
 def test_trainings_end_when_the_sweep_is_killed(tmp_path):

@@ -88,12 +88,11 @@ def test_threads_bring_the_same_batches_in_the_same_order(prepared, small_task, 
         assert all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_loading_starts_threads_and_no_process_that_could_die_or_be_left_over(prepared, small_task):
-    before = psutil.Process().children()
+def test_loading_starts_threads_and_no_process_that_could_die_or_be_left_over(prepared, small_task, children):
     with loader(prepared, small_task, 2) as loading:
         loading.next_batch()
         assert len(loading_threads()) == 2
-        assert psutil.Process().children() == before
+        assert children() == []
     assert loading_threads() == []
 
 
