@@ -23,7 +23,7 @@ import msgspec
 
 from ...runtime.errors import ResourceError
 from ...runtime.files.atomic import atomic_write, make_folder
-from ...runtime.files.lock import Lock, acquire_lock
+from ...runtime.files.lock import Lock, acquire_lock, release_lock
 from .accepted import InstanceName
 from .outcome import Delivery, Outcome, State
 from .series_folder import INSTANCE_SUFFIX, SeriesFolder
@@ -82,6 +82,7 @@ class Queue:
             queue._read()
             yield queue
         finally:
+            release_lock(descriptor)  # also from copies of the descriptor in children
             os.close(descriptor)
 
     def _read(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 
 import msgspec
 import pytest
@@ -10,6 +11,8 @@ from bedside.dicom.node.accepted import InstanceName
 from bedside.dicom.node.outcome import Delivery, Outcome, State
 from bedside.dicom.node.queue import Queue, QueueFullError
 from bedside.runtime.errors import ResourceError
+
+from ...descriptor_copies import copy_descriptors
 
 TO_PACS = Delivery(peer="pacs", file="x-seg.dcm")
 
@@ -77,6 +80,14 @@ def test_a_queue_gives_the_same_uids_after_a_restart(tmp_path):
 def test_one_node_holds_a_queue(tmp_path):
     with opened(tmp_path), pytest.raises(ResourceError, match="held by another node"), opened(tmp_path):
         pass
+
+
+def test_a_child_that_was_forked_meanwhile_does_not_hold_the_queue(tmp_path):
+    with ExitStack() as copies:
+        with opened(tmp_path):
+            copy_descriptors(tmp_path / "queue" / "lock", copies)
+        with opened(tmp_path) as queue:
+            assert list(queue) == []
 
 
 def test_a_full_queue_and_a_full_disk_refuse(tmp_path):
