@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ...runtime.engines import default_threads
 from ...runtime.errors import UsageError
-from ...runtime.files.hashing import file_sha256
 from ...runtime.scans.names import joined_names
 from ...training.data.case_check import ListedCase, check_cases, refuse_broken
 from ...training.data.dataset import Case, Dataset
@@ -44,57 +43,62 @@ class HeldOut:
             )
         return cls("test", test) if test else cls("validation", dataset.validation)
 
-    def check(self, labels: tuple[str, ...]) -> None:
+    def check(self, labels: tuple[str, ...]) -> frozenset[str]:
         """Reads all cases: one that cannot be scored is to be known before the trainings, not after them.
 
         Args:
             labels: label names of the data set, by index.
+
+        Returns:
+            SHA-256 of each image file.
 
         Raises:
             InputError: a case cannot be used.
             ResourceError: memory does not suffice for a case.
         """
         listed = [ListedCase(case, (self.case_list,), ()) for case in self.cases]
-        refuse_broken([case for case, _ in check_cases(listed, labels, None, workers=default_threads())])
-
-    def doubts(self, networks: Iterable[Path]) -> tuple[str, ...]:
-        """Returns why the cases may not be held out from trainings that build on networks, one line each.
-
-        Args:
-            networks: run directories and bundles; a bundle does not say from which scans its network learned.
-
-        Raises:
-            InputError: a file cannot be read, or a path is neither a run directory nor a bundle.
-        """
-        learned = {
-            path.resolve().name: LearnedFrom() if is_bundle(path) else LearnedFrom.of_run(Run.open(path))
-            for path in networks
-        }
-        images = frozenset(file_sha256(case.image) for case in self.cases) if learned else frozenset[str]()
-        return held_out_doubts(learned, images, self.case_list)
+        checked = check_cases(listed, labels, None, workers=default_threads())
+        refuse_broken([case for case, _ in checked])
+        return frozenset(digest.image for _, digest in checked if digest is not None)
 
 
-def held_out_doubts(learned: Mapping[str, LearnedFrom], images: frozenset[str], case_list: str) -> tuple[str, ...]:
-    """Returns why scored cases may not be held out, one line each; none where every run learned from other scans.
+def learned_by(networks: Iterable[Path]) -> list[tuple[str, LearnedFrom]]:
+    """Returns the name of each run directory or bundle, and what its network learned from.
+
+    A bundle does not say from which scans that was.
+
+    Raises:
+        InputError: a record cannot be read, or a path is neither a run directory nor a bundle.
+    """
+    return [
+        (path.resolve().name, LearnedFrom() if is_bundle(path) else LearnedFrom.of_run(Run.open(path)))
+        for path in networks
+    ]
+
+
+def held_out_doubts(
+    learned: Sequence[tuple[str, LearnedFrom]], images: frozenset[str], case_list: str
+) -> tuple[str, ...]:
+    """Returns why scored cases may not be held out, one line each; none where every network learned from other scans.
 
     Args:
-        learned: name of a run → what it learned from.
+        learned: names of runs or bundles, which may be equal, and what each learned from.
         images: SHA-256 of the image files of the scored cases.
         case_list: the list that these cases are from, "test" or "validation".
     """
     return tuple(_doubts(learned, images, case_list))
 
 
-def _doubts(learned: Mapping[str, LearnedFrom], images: frozenset[str], case_list: str) -> Iterator[str]:
-    seen = {run: found for run, each in learned.items() if (found := each.scans & images)}
+def _doubts(learned: Sequence[tuple[str, LearnedFrom]], images: frozenset[str], case_list: str) -> Iterator[str]:
+    seen = [(name, found) for name, each in learned if (found := each.scans & images)]
     if seen:
-        count = len(frozenset().union(*seen.values()))
+        count, names = len(frozenset().union(*(found for _, found in seen))), joined_names(name for name, _ in seen)
         yield (
             f"{count} of the {len(images)} {case_list} scans, or copies of them, are among those from which "
-            f"{joined_names(seen)} learned, directly or through what taught them: their Dice is too high, and says "
+            f"{names} learned, directly or through what taught them: their Dice is too high, and says "
             "nothing about new scans"
         )
-    unknown = [run for run, each in learned.items() if run not in seen and not each.knows_all]
+    unknown = [name for name, each in learned if not each.scans & images and not each.knows_all]
     if unknown:
         yield (
             f"not every scan is recorded from which {joined_names(unknown)}, or what taught them, learned: the "

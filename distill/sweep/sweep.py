@@ -14,7 +14,6 @@ from ...runtime.errors import BedsideError, ExitCode, UsageError
 from ...runtime.hooks import Progress
 from ...training.data.case_cache import CASES_FOLDER
 from ...training.data.dataset import Dataset
-from ...training.runs.learned_from import LearnedFrom
 from ...training.runs.run import Run
 from ...training.scores.score_table import ScoreTable
 from .comparable import (
@@ -25,7 +24,7 @@ from .comparable import (
     networks_built_on,
     offsets_wanted,
 )
-from .held_out import HeldOut, held_out_doubts
+from .held_out import HeldOut, held_out_doubts, learned_by
 from .plan import SweepRun, open_folder, plan_runs
 from .report import write_report
 from .results import SweepResults, collect_results
@@ -132,8 +131,8 @@ def sweep_lambda(
     if len(missing) < len(runs):
         _log.info("%d of %d runs are finished already", len(runs) - len(missing), len(runs))
     if missing:
-        held_out.check(dataset.labels)
-        _warn(held_out.doubts(networks_built_on(runs, common)))
+        images = held_out.check(dataset.labels)
+        _warn(held_out_doubts(learned_by(networks_built_on(runs, common)), images, held_out.case_list))
     # Where no finished run was asked, those that have begun say whether the options are theirs, before others begin.
     begun = [] if asked else [run for run in missing if run.started]
     codes: dict[str, int] = {}
@@ -152,8 +151,7 @@ def sweep_lambda(
         raise SweepFailedError(failed)
     check_comparable(finished)
     scorer = _scorer(held_out, device)
-    learned = {run.name: LearnedFrom.of_run(Run.open(run.path)) for run in finished}
-    doubts = held_out_doubts(learned, scorer.images, held_out.case_list)
+    doubts = held_out_doubts(learned_by(run.path for run in finished), scorer.images, held_out.case_list)
     _warn(doubts)
     results = collect_results(_scored(finished, scorer, scoring), held_out.case_list, failed, doubts)
     write_report(out, results)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from bedside.distill.sweep.held_out import HeldOut, held_out_doubts
+from bedside.distill.sweep.held_out import HeldOut, held_out_doubts, learned_by
 from bedside.runtime.errors import UsageError
 from bedside.training.runs.learned_from import LearnedFrom
 
@@ -12,10 +12,10 @@ IMAGES = frozenset({"t1", "t2"})
 
 def doubts(**scans):
     """Returns the doubts about runs with the scans that each learned from; None: the run has no record."""
-    learned = {
-        run: LearnedFrom() if each is None else LearnedFrom(scans=frozenset(each), knows_all=True)
+    learned = [
+        (run, LearnedFrom() if each is None else LearnedFrom(scans=frozenset(each), knows_all=True))
         for run, each in scans.items()
-    }
+    ]
     return held_out_doubts(learned, IMAGES, "test")
 
 
@@ -37,15 +37,24 @@ def test_the_scored_scans_that_any_run_learned_from_are_counted_and_these_runs_n
 
 
 def test_networks_that_trainings_build_on_are_asked_before_these_begin(cubes, bundle_path):
-    held_out = HeldOut("test", cubes.dataset.test)
-    assert held_out.doubts([]) == held_out.doubts([cubes.teacher]) == ()
-    training = HeldOut("training", cubes.dataset.training)
-    (line,) = training.doubts([cubes.teacher])
+    def doubts_about(case_list, cases, *networks):
+        images = HeldOut(case_list, cases).check(cubes.dataset.labels)
+        return held_out_doubts(learned_by(networks), images, case_list)
+
+    test = cubes.dataset.test
+    assert doubts_about("test", test) == doubts_about("test", test, cubes.teacher) == ()
+    (line,) = doubts_about("training", cubes.dataset.training, cubes.teacher)
     assert line.startswith(
         f"1 of the 1 training scans, or copies of them, are among those from which {cubes.teacher.name} learned"
     )
-    (line,) = held_out.doubts([bundle_path])
+    (line,) = doubts_about("test", test, bundle_path)
     assert line.startswith(f"not every scan is recorded from which {bundle_path.name}, or what taught them, learned")
+
+
+def test_two_networks_of_one_name_are_both_asked():
+    taught, other = (LearnedFrom(scans=frozenset({scan}), knows_all=True) for scan in ("t1", "u1"))
+    (line,) = held_out_doubts([("run", taught), ("run", other)], IMAGES, "test")
+    assert line.startswith("1 of the 2 test scans, or copies of them, are among those from which run learned, ")
 
 
 def test_a_run_that_does_not_record_its_scans_leaves_the_doubt():
