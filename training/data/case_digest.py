@@ -89,6 +89,7 @@ def possible_copies(images: Iterable[Path], known: Mapping[Path, str]) -> dict[P
             if times[sizes[image]] > 1:
                 hashes[image] = file_sha256(image)
     except OSError as error:
+        raise_shortage(error, "scans to compare")
         raise InputError(f"scans cannot be compared, a file cannot be read: {error.strerror}") from None
     return hashes
 
