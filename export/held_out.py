@@ -91,8 +91,7 @@ def _doubts_by_lists(listed: _Listed, choice: GateChoice, hashes: Mapping[str, s
     if gate & {case.image for case in dataset.unlabelled}:
         yield f"a gate case is in the list of scans without labels too, from which students may learn: {_NOT_KNOWN}"
     if any(hashes.values()):  # else there is nothing to compare with, and no file need be read
-        trained = {case.name for case in dataset.training}
-        others = [case for case in cases_of_trainings(dataset) if case.name in trained and case.image not in gate]
+        others = [case for case in dataset.training if case.image not in gate]
         if listed.images(others) & choice.images:
             yield "a gate case is a copy of a training case: its Dice says nothing about new scans"
     for network, recorded in hashes.items():

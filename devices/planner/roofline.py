@@ -133,11 +133,12 @@ class OperatingPoint:
         Raises:
             UsageError: all are slower.
         """
-        clocks = [None if each.clock_mhz is None else each.clock_mhz.value for each in profile.processors]
-        known = [clock for clock in clocks if clock is not None]
-        if self.clock_mhz is not None and known and len(known) == len(clocks) and self.clock_mhz > max(known):
+        if self.clock_mhz is None:
+            return
+        clocks = [each.clock_mhz.value for each in profile.processors if each.clock_mhz is not None]
+        if clocks and len(clocks) == len(profile.processors) and self.clock_mhz > max(clocks):
             raise UsageError(
-                f"clock: {profile.title} reaches {max(known):g} MHz by its profile, got {self.clock_mhz:g} MHz"
+                f"clock: {profile.title} reaches {max(clocks):g} MHz by its profile, got {self.clock_mhz:g} MHz"
             )
 
     def roofline(self, profile: DeviceProfile, processor: Processor, precision: Precision) -> Roofline | str:

@@ -17,6 +17,10 @@ from . import parties
 from .queued import outcome, put, work_again
 
 
+def no_memory(*_, **__):
+    raise ResourceError("memory ran out")
+
+
 def test_a_series_that_fails_before_its_start_is_recorded_is_given_up_after_the_attempts(work, tmp_path, monkeypatch):
     worker, queue = work(attempts=2, count_from="pacs")
     put(queue, parties.series(tmp_path / "ct", 3))
@@ -31,9 +35,6 @@ def test_want_of_memory_is_tried_again_and_given_up_after_the_attempts(work, tmp
     caplog.set_level(logging.WARNING, logger="bedside.node")
     worker, queue = work(attempts=2)
     put(queue, parties.series(tmp_path / "ct", 3))
-
-    def no_memory(*_, **__):
-        raise ResourceError("memory ran out")
 
     monkeypatch.setattr(Segmenter, "reserve", no_memory)
     worker.work()
@@ -143,9 +144,6 @@ def test_a_busy_machine_has_up_to_five_minutes_between_two_attempts(work, tmp_pa
     caplog.set_level(logging.WARNING, logger="bedside.node")
     worker, queue = work(attempts=11)
     put(queue, parties.series(tmp_path / "ct", 3))
-
-    def no_memory(*_, **__):
-        raise ResourceError("memory ran out")
 
     monkeypatch.setattr(Segmenter, "reserve", no_memory)
     for _ in range(10):
