@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from ..runtime.engines import default_threads
 from ..runtime.errors import InputError
 from ..runtime.hooks import Progress
-from ..runtime.scans.names import joined_names
 from ..runtime.task import Task
 from .data.case_cache import CaseCache, case_key
 from .data.case_digest import CaseDigest, cases_of_trainings, data_hash, digest_cases
@@ -22,7 +21,8 @@ from .data.missing_labels import missing_in_training_warning, missing_labels
 from .data.nnunet_splits import unused_splits
 from .data.prepare import list_warnings, prepare_cases, unusual_warning
 from .data.prepared_case import PreparedCase
-from .data.unlabelled import warn_of_test_scans, without_copies
+from .data.seen_scans import warn_of_seen_scans
+from .data.unlabelled import without_copies
 from .job import TrainingJob
 from .loop.process_group import ProcessGroup
 from .recipe import Recipe
@@ -112,9 +112,8 @@ def prepare_run(
         images = {case.name: digest.image for case, digest in zip(listed, digests, strict=True)}
         trained = [images[case.name] for case in dataset.training]
         unlabelled, unlabelled_digests = without_copies(unlabelled, unlabelled_digests, frozenset(trained))
-        warn_of_test_scans(dataset, unlabelled, unlabelled_digests)
         halves = _hashes_of_halves(dataset, listed, digests)
-        _log_seen_validation(
+        warn_of_seen_scans(
             dataset, [*zip(listed, digests, strict=True)], [*zip(unlabelled, unlabelled_digests, strict=True)]
         )
         config = RunConfig(
@@ -197,34 +196,6 @@ def _hashes_of_halves(dataset: Dataset, listed: Sequence[Case], digests: Sequenc
         return data_hash([case for case, _ in half], [digest for _, digest in half])
 
     return of(dataset.training), of(dataset.validation)
-
-
-def _log_seen_validation(
-    dataset: Dataset,
-    listed: Sequence[tuple[Case, CaseDigest]],
-    unlabelled: Sequence[tuple[Case, CaseDigest]],
-) -> None:
-    """Warns of scans that are trained on and are validation scans too, or copies of some.
-
-    A labelled case of the same name is the same case; names of scans without labels, which may come from a folder of
-    their own, say nothing.
-    """
-    names = {case.name for case in dataset.validation}
-    twice = [case.name for case in dataset.training if case.name in names]
-    if twice:
-        _log.warning(
-            "cases that are trained on are also in the validation list, whose Dice is then too high: %s; take them out "
-            "of one of the lists",
-            joined_names(twice),
-        )
-    validated = {digest.image for case, digest in listed if case.name in names}
-    others = [(case, digest) for case, digest in listed if case.name not in names]
-    copies = [case.name for case, digest in (*others, *unlabelled) if digest.image in validated]
-    if copies:
-        _log.warning(
-            "scans that are trained on are copies of validation scans, whose Dice is then too high: %s; leave them out",
-            joined_names(copies),
-        )
 
 
 def _log_unusual(cases: list[PreparedCase], task: Task, what: str) -> None:

@@ -11,7 +11,7 @@ from ...runtime.errors import InputError
 from ...runtime.files.text import utf8_name
 from ...runtime.scans.names import joined_names, nifti_files, stem
 from ...runtime.shortage import raise_shortage
-from .case_digest import CaseDigest, possible_copies
+from .case_digest import CaseDigest
 from .dataset import Case, Dataset
 from .organ_masks import truth_files
 
@@ -69,28 +69,3 @@ def without_copies(
             "scans without labels are copies of others or of training cases, and left out: %s", joined_names(copies)
         )
     return [case for case, _ in kept.values()], [digest for _, digest in kept.values()]
-
-
-def warn_of_test_scans(dataset: Dataset, scans: Sequence[Case], digests: Sequence[CaseDigest]) -> None:
-    """Warns of scans without labels that are test scans, or copies of some.
-
-    Args:
-        dataset: the data set with its test cases.
-        scans: scans without labels that a training learns from.
-        digests: their digests.
-
-    Raises:
-        InputError: a test scan cannot be read.
-    """
-    if not scans:
-        return
-    known = {case.image: digest.image for case, digest in zip(scans, digests, strict=True)}
-    hashes = possible_copies((case.image for case in dataset.test), known)
-    tested = {hashes[case.image] for case in dataset.test if case.image in hashes}
-    seen = [case.name for case in scans if known[case.image] in tested]
-    if seen:
-        _log.warning(
-            "scans without labels are test scans too, or copies of some, whose Dice is then too high: %s; leave them "
-            "out",
-            joined_names(seen),
-        )

@@ -1,11 +1,11 @@
-"""A folder of scans joins a data set's cases without labels; copies are left out, test scans warned of."""
+"""A folder of scans joins a data set's cases without labels; copies are left out."""
 
 import pytest
 from bedside.runtime.errors import InputError
 from bedside.training.data.case_digest import digest_cases
 from bedside.training.data.dataset import Case, Dataset
 from bedside.training.data.organ_masks import OrganMasks, truth_files
-from bedside.training.data.unlabelled import warn_of_test_scans, with_unlabelled, without_copies
+from bedside.training.data.unlabelled import with_unlabelled, without_copies
 
 
 @pytest.fixture
@@ -78,21 +78,3 @@ def test_nothing_but_copies_of_training_cases_is_refused(scans):
     cases, digests = scans(a="one", b="one")
     with pytest.raises(InputError, match="each scan without labels is a copy of a training case: name others"):
         without_copies(cases, digests, {digests[0].image})
-
-
-@pytest.mark.parametrize("other", ["two", "other"])
-def test_test_scans_and_their_copies_are_warned_of(scans, caplog, tmp_path, other):
-    cases, digests = scans(a="one", b="two", c="six")
-    (tmp_path / "copy.nii").write_text(other)
-    test = (Case("a", cases[0].image), Case("copy", tmp_path / "copy.nii"))
-    warn_of_test_scans(Dataset("d", ("background", "x"), (), (), test, tmp_path), cases, digests)
-    said = "scans without labels are test scans too, or copies of some, whose Dice is then too high: {}; leave them out"
-    assert said.format("a, b" if other == "two" else "a") in caplog.text
-
-
-def test_scans_that_are_no_test_scans_are_not_warned_of(scans, caplog, tmp_path):
-    cases, digests = scans(a="one")
-    (tmp_path / "t.nii").write_text("two")
-    test = (Case("t", tmp_path / "t.nii"),)
-    warn_of_test_scans(Dataset("d", ("background", "x"), (), (), test, tmp_path), cases, digests)
-    assert not caplog.records

@@ -1,0 +1,67 @@
+"""A training warns of scans that it learns from and that are scored as well, under any name."""
+
+import pytest
+from bedside.training.data.case_digest import digest_cases
+from bedside.training.data.dataset import Case, Dataset
+from bedside.training.data.seen_scans import warn_of_seen_scans
+
+SAID = "scans that are trained on are {}, whose Dice is then too high: {}; leave them out"
+VALIDATION = "copies of validation scans"
+TEST = "test scans too, or copies of some"
+
+
+@pytest.fixture
+def warned(tmp_path, caplog):
+    """Returns what is said of a data set whose cases are given per list, name → content of the scan."""
+
+    def of(training, validation=None, test=None, unlabelled=None):
+        def cases(of_list, contents):
+            found = tuple(Case(name, tmp_path / f"{of_list}_{name}.nii") for name in contents or ())
+            for case in found:
+                case.image.write_text(contents[case.name])
+            return found
+
+        trained, validated = cases("training", training), cases("validation", validation)
+        further = cases("unlabelled", unlabelled)
+        dataset = Dataset("d", ("background", "x"), trained, validated, cases("test", test), tmp_path)
+        listed = tuple({case.name: case for case in (*trained, *validated)}.values())
+        warn_of_seen_scans(
+            dataset,
+            [*zip(listed, digest_cases(listed), strict=True)],
+            [*zip(further, digest_cases(further), strict=True)],
+        )
+        return [record.getMessage() for record in caplog.records]
+
+    return of
+
+
+def test_copies_of_validation_scans_are_named_with_and_without_labels(warned):
+    said = warned({"a": "one", "b": "two"}, validation={"v": "one", "w": "six"}, unlabelled={"v": "six", "u": "ten"})
+    assert said == [SAID.format(VALIDATION, "a, v")]
+
+
+def test_copies_of_test_scans_are_named_with_and_without_labels(warned):
+    said = warned({"a": "one", "b": "two"}, test={"t": "one", "s": "six"}, unlabelled={"c": "six", "u": "ten"})
+    assert said == [SAID.format(TEST, "a, c")]
+
+
+def test_a_labelled_case_in_both_lists_is_one_case_and_no_copy(warned):
+    (said,) = warned({"a": "one"}, validation={"a": "one"})
+    assert "are also in the validation list, whose Dice is then too high: a; take them out of one of the lists" in said
+
+
+def test_a_training_case_that_the_test_list_names_is_said(tmp_path, caplog):
+    both = Case("a", tmp_path / "a.nii")
+    both.image.write_text("one")
+    warn_of_seen_scans(
+        Dataset("d", ("background", "x"), (both,), (), (both,), tmp_path), [(both, digest_cases([both])[0])], []
+    )
+    assert SAID.format(TEST, "a") in caplog.text
+
+
+def test_validation_scans_that_are_test_scans_are_not_learned_from(warned):
+    assert not warned({"a": "one"}, validation={"v": "two"}, test={"v": "two"})
+
+
+def test_nothing_is_said_of_scans_that_differ(warned):
+    assert not warned({"a": "one"}, validation={"v": "two"}, test={"t": "ten"}, unlabelled={"u": "six"})

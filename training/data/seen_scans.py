@@ -1,0 +1,57 @@
+"""Warns of scans that a training learns from and that its validation or test list scores as well."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Sequence
+
+from ...runtime.scans.names import joined_names
+from .case_digest import CaseDigest, possible_copies
+from .dataset import Case, Dataset
+
+_log = logging.getLogger("bedside.training")
+
+
+_Hashed = Sequence[tuple[Case, CaseDigest]]
+
+
+def warn_of_seen_scans(dataset: Dataset, listed: _Hashed, unlabelled: _Hashed) -> None:
+    """Warns of scans that a training learns from and that are validation or test scans too, or copies of some.
+
+    A labelled case of the same name is the same case; names of scans without labels, which may come from a folder of
+    their own, say nothing.
+
+    Args:
+        dataset: the data set.
+        listed: its training and validation cases, each once, with their digests.
+        unlabelled: scans without labels that the training learns from, with their digests.
+
+    Raises:
+        InputError: a test scan cannot be read.
+    """
+    validated, trained = ({case.name for case in cases} for cases in (dataset.validation, dataset.training))
+    if twice := sorted(validated & trained):
+        _log.warning(
+            "cases that are trained on are also in the validation list, whose Dice is then too high: %s; take them out "
+            "of one of the lists",
+            joined_names(twice),
+        )
+    labelled = [(case, digest) for case, digest in listed if case.name in trained]
+    others = [(case, digest) for case, digest in labelled if case.name not in validated]
+    learned = [*labelled, *unlabelled]
+    known = {case.image: digest.image for case, digest in learned}
+    hashes = possible_copies((case.image for case in dataset.test), known)
+    tested = {hashes[case.image] for case in dataset.test if case.image in hashes}
+    chosen_by = {digest.image for case, digest in listed if case.name in validated}
+    _warn("copies of validation scans", chosen_by, [*others, *unlabelled])
+    _warn("test scans too, or copies of some", tested, learned)
+
+
+def _warn(what: str, scored: Collection[str], learned: _Hashed) -> None:
+    """Warns of scans that are learned from and whose SHA-256 is one of those that are scored."""
+    if seen := [case.name for case, digest in learned if digest.image in scored]:
+        _log.warning(
+            "scans that are trained on are %s, whose Dice is then too high: %s; leave them out",
+            what,
+            joined_names(seen),
+        )
