@@ -89,9 +89,11 @@ def test_names_given_for_files_and_folders_are_the_names_of_their_labels(folders
     assert find_pairs(*folders, None, None, ("background", "fat")).labels == ("background", "fat")
 
 
-def test_a_folder_of_predictions_is_none_the_less_one_for_the_json_that_nnunet_copies_there(folders, dataset):
-    (folders[0] / "dataset.json").write_text(json.dumps({"channel_names": {"0": "CT"}, "labels": {"background": 0}}))
-    (folders[0] / "plans.json").write_text("{}")
+@pytest.mark.parametrize("copied", [[0], [1], [0, 1]])
+def test_folders_of_label_maps_are_such_for_all_the_json_that_nnunet_copies_there(folders, dataset, copied):
+    for folder in (folders[number] for number in copied):
+        (folder / "dataset.json").write_text(json.dumps({"channel_names": {"0": "CT"}, "labels": {"background": 0}}))
+        (folder / "plans.json").write_text("{}")
     for truth, listed in ((folders[1], None), (None, dataset)):
         assert [pair.name for pair in find_pairs(folders[0], truth, listed, None, None).pairs] == ["a", "b"]
 

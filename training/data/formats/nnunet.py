@@ -39,6 +39,11 @@ class Nnunet:
         content = source.content or {}
         return "channel_names" in content and not content.get("training")
 
+    def lists_no_case(self, source: Source) -> bool:
+        """Whether this is a list of this layout whose cases are neither in it nor in folders beside it."""
+        content = source.content or {}
+        return self.recognises(source) and not content.get("dataset") and not (source.root / "imagesTr").is_dir()
+
     def read(self, source: Source) -> Listing:
         """Reads list and folders; see `Layout`."""
         words = channel_names_of(source.content or {}, source.title)

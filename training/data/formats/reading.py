@@ -10,7 +10,7 @@ import msgspec
 from ....runtime.errors import InputError
 from ....runtime.files.text import read_utf8
 from ....runtime.scans.file_kind import contents_of
-from ....runtime.scans.names import has_nifti_ending, joined_names
+from ....runtime.scans.names import has_nifti_ending, joined_names, nifti_files
 from ....runtime.shortage import raise_shortage
 from .case_list import CaseList
 from .listing import Layout, Listing, Source
@@ -61,12 +61,25 @@ def read_source(path: str | Path, labels: Sequence[str] | None = None) -> Source
 
 
 def is_dataset(path: Path) -> bool:
-    """Returns whether a path is a data set (a JSON file, a folder with one, or folders of scans), not label maps."""
+    """Returns whether a path is a data set (a JSON file, a folder with one, or folders of scans), not label maps.
+
+    nnU-Net copies its list beside the label maps that it predicts: these are no data set.
+    """
     if not path.is_dir():
         return path.name.lower().endswith(".json") and path.is_file()
+    if (path / LIST).is_file():
+        return not _is_prediction_of_nnunet(path)
     try:
-        return (path / LIST).is_file() or _layout(Source(path, path.name)) is not None
+        return _layout(Source(path, path.name)) is not None
     except (InputError, OSError):  # the reader of label maps reports the error
+        return False
+
+
+def _is_prediction_of_nnunet(folder: Path) -> bool:
+    try:
+        source = read_source(folder)
+        return Nnunet().lists_no_case(source) and bool(nifti_files(folder))
+    except (InputError, OSError):  # the reader of data sets reports the error
         return False
 
 

@@ -63,6 +63,26 @@ def test_label_maps_and_other_files_are_no_data_set(tmp_path: Path, name: str) -
     assert not is_dataset(tmp_path / "gone.json")
 
 
+@pytest.mark.parametrize(
+    ("files", "label_maps"), [(("a.nii.gz",), True), (("imagesTr/a_0000.nii.gz",), False), ((), False)]
+)
+def test_label_maps_that_nnunet_predicted_are_no_data_set_for_its_list(
+    tmp_path: Path, files: list[str], label_maps: bool
+) -> None:
+    touch(tmp_path, *files)
+    write(tmp_path, NNUNET)
+    assert is_dataset(tmp_path) is not label_maps
+
+
+def test_scans_beside_a_list_that_names_them_are_a_data_set(tmp_path: Path) -> None:
+    touch(tmp_path, "a.nii.gz")
+    for content in (DECATHLON, {**NNUNET, "dataset": {"a": {"images": ["a.nii.gz"], "label": "b.nii.gz"}}}):
+        write(tmp_path, content)
+        assert is_dataset(tmp_path)
+    (tmp_path / "dataset.json").write_text("{")
+    assert is_dataset(tmp_path)  # its reader says what is wrong with it
+
+
 def test_a_list_of_another_kind_is_refused_with_its_first_fields(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r'at the top, got "a", "b", "c", …; give another file'):
         load_dataset(write(tmp_path, dict.fromkeys("abcd", 1)))
