@@ -9,12 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from ..runtime.errors import InputError
+from ..runtime.scans.geometry import Grid
+from ..runtime.scans.volume import Volume
 from ..runtime.task import Task
 from ..training.data.case_digest import CaseDigest
 from ..training.data.dataset import Case
+from ..training.data.label_grid import on_image_grid
 from ..training.data.load_case import known_labels
 from ..training.data.missing_labels import missing_labels
-from ..training.data.organ_masks import OrganMasks
+from ..training.data.organ_masks import OrganMasks, read_truth
 
 GateCase = tuple[Path, Path | OrganMasks]  # image and label map
 
@@ -129,6 +132,25 @@ def choose_gate_cases(candidates: Iterable[Case], task: Task, most: int) -> Gate
         frozenset(each.image for each in (*chosen, *bare)),
         tuple(_remarks(choosing, len(bare), task.labels)),
     )
+
+
+def gate_truth(case: GateCase, number: int, grid: Grid) -> Volume:
+    """Reads the label map of a gate case on the grid of its scan.
+
+    Args:
+        case: the case.
+        number: its number from 1, for the message.
+        grid: the scan's own grid.
+
+    Raises:
+        InputError: the label map cannot be used, or is on another grid.
+        ResourceError: the label map does not fit into memory.
+    """
+    stored = read_truth(case[1])
+    try:
+        return on_image_grid(stored, grid)
+    except InputError as error:
+        raise InputError(f"gate case {number}: {error}") from None
 
 
 def _organs(candidates: Sequence[_Candidate]) -> frozenset[int]:

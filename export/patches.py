@@ -13,8 +13,7 @@ from ..runtime.preprocessing.preprocess import ModelInput, labels_to_model_grid,
 from ..runtime.scans.nifti import read_volume
 from ..runtime.task import Task
 from ..runtime.windows.plan import plan_windows
-from ..training.data.organ_masks import read_truth
-from .gate_cases import GateCase
+from .gate_cases import GateCase, gate_truth
 
 Patches = list[NDArray[np.float32]]
 Note = Callable[[Path, Sequence[str]], None]
@@ -100,11 +99,13 @@ def organ_patches(
     rng = np.random.default_rng(seed)
     drawn = np.zeros(task.num_classes, int)
     patches: list[LabelledPatch] = []
-    for (image, label), share in zip(cases, np.array_split(np.arange(count), len(cases)), strict=True):
+    shares = np.array_split(np.arange(count), len(cases))
+    for number, (case, share) in enumerate(zip(cases, shares, strict=True), start=1):
         if not share.size:
             break
-        prepared = _prepared(image, task, note)
-        cut = _Cut(prepared, task, labels_to_model_grid(read_truth(label), prepared.grid))
+        prepared = _prepared(case[0], task, note)
+        truth = gate_truth(case, number, prepared.source)
+        cut = _Cut(prepared, task, labels_to_model_grid(truth, prepared.grid))
         for _ in share:
             present = [organ for organ in range(1, task.num_classes) if organ in cut.labels_present]
             organ = min(present, key=lambda each: drawn[each], default=None)

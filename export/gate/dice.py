@@ -15,14 +15,11 @@ from ...runtime.bundles.figures import DiceDrop, SpuriousVolume
 from ...runtime.bundles.variant import Variant
 from ...runtime.engine_selection.timing import timed
 from ...runtime.engines import CPU, default_threads
-from ...runtime.errors import InputError
 from ...runtime.scans.geometry import Grid
 from ...runtime.scans.nifti import read_volume
 from ...runtime.segmenter import Segmenter
-from ...training.data.label_grid import on_image_grid
-from ...training.data.organ_masks import read_truth
 from ...training.scores.metrics import dice_per_class
-from ..gate_cases import GateCase
+from ..gate_cases import GateCase, gate_truth
 from ..parity import NotFiniteError
 
 _UPPER = 0.975  # quantile at the upper end of a 95 % interval
@@ -113,14 +110,11 @@ def segment_cases(
     seconds: list[float] = []
     with Segmenter.load(bundle, variant.engine, variant.precision, threads, self_test=False) as segmenter:
         cpu_threads = (threads or default_threads()) if segmenter.engine.device == CPU else None
-        for number, (image, label) in enumerate(cases, start=1):
+        for number, case in enumerate(cases, start=1):
             if starting is not None:
                 starting()
-            scan, truth = read_volume(image), read_truth(label)
-            try:
-                truth = on_image_grid(truth, scan.grid)
-            except InputError as error:
-                raise InputError(f"gate case {number}: {error}") from None
+            scan = read_volume(case[0])
+            truth = gate_truth(case, number, scan.grid)
             segment = partial(segmenter.segment, scan, overlap, use_locator=use_locator)
             run = timed(segment, cpu_threads)
             if run.result.windows_not_finite:

@@ -11,10 +11,8 @@ from ...runtime.bundles.figures import OverlapPoint
 from ...runtime.bundles.variant import Variant
 from ...runtime.scans.nifti import read_volume
 from ...runtime.task import Task
-from ...training.data.label_grid import on_image_grid
-from ...training.data.organ_masks import read_truth
 from ...training.runs.pictures import new_figure, overlay_picture, png
-from ..gate_cases import GateCase
+from ..gate_cases import GateCase, gate_truth
 from .dice import CaseScores
 from .verdict import MAX_DICE_DROP
 
@@ -55,10 +53,9 @@ def worst_case(variant: CaseScores, exact: CaseScores, cases: Sequence[GateCase]
     if np.isnan(losses).all():
         return None
     case, organ = (int(index) for index in np.unravel_index(np.nanargmax(losses), losses.shape))
-    image, label = cases[case]
-    scan = read_volume(image)
+    scan = read_volume(cases[case][0])
     own, reference = variant.labels[case].array(), exact.labels[case].array()
-    truth = on_image_grid(read_truth(label), scan.grid).data
+    truth = gate_truth(cases[case], case + 1, scan.grid).data
     differing = own != reference
     truth = np.where(truth < task.num_classes, truth, 0)  # without the value that marks ignored voxels
     maps = {

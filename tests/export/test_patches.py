@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from bedside.export.patches import noise_patches, organ_patches, sample_patches
-from bedside.runtime import Grid, read_volume, write_volume
+from bedside.runtime import Grid, InputError, read_labels, read_volume, write_volume
 from bedside.runtime.task_presets import PRESETS
 
 
@@ -91,6 +91,25 @@ def test_labelled_patches_are_spread_over_the_cases_and_the_same_every_time(toy_
     first, again = ([patch.image for patch in organ_patches([toy_case, toy_case], toy_task, 3)] for _ in range(2))
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
     assert len(organ_patches([toy_case] * 5, toy_task, 2)) == 2
+
+
+def test_a_label_map_may_lie_as_far_from_its_scan_as_a_training_allows(toy_task, toy_case, tmp_path):
+    """Other tools round headers: what trained with its cases is not refused after hours, at the export."""
+    image, label = toy_case
+    stored = read_labels(label)
+    angle = 0.05 * min(stored.grid.spacing) / np.linalg.norm(np.multiply(stored.grid.shape, stored.grid.spacing))
+    turn = np.eye(4)
+    turn[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    for shift, refused in ((0.0, False), (1.0, True)):
+        turn[0, 3] = shift
+        write_volume(tmp_path / "label.nii", stored.data, Grid(stored.grid.shape, turn @ stored.grid.affine))
+        case = image, tmp_path / "label.nii"
+        if refused:
+            with pytest.raises(InputError, match="gate case 1: image and label map are on different grids"):
+                organ_patches([case], toy_task, 1)
+        else:
+            (patch,), (same,) = organ_patches([case], toy_task, 1), organ_patches([toy_case], toy_task, 1)
+            assert np.array_equal(patch.truth, same.truth)
 
 
 def test_a_case_without_organs_gives_patches_of_the_body(toy_task, toy_case, tmp_path):
