@@ -242,9 +242,10 @@ class Distill:
 
     def _cases(self, dataset: Path, task: Task) -> Dataset:
         """Reads the data set, with the scans of ``--unlabelled``."""
-        from ..training.data.unlabelled import with_unlabelled
+        from ..training.data.unlabelled import with_unlabelled, without_known
 
-        cases, folder = self.training.data.dataset(dataset, task.labels), self.imitation_options.unlabelled
+        cases = without_known(self.training.data.dataset(dataset, task.labels))
+        folder = self.imitation_options.unlabelled
         return cases if folder is None else with_unlabelled(cases, folder)
 
     def _recipe(self, task: Task, cases: Dataset, output: Path) -> Recipe:

@@ -111,7 +111,7 @@ def prepare_run(
         digests, unlabelled_digests = digest_cases(listed, threads), digest_cases(unlabelled, threads)
         images = {case.name: digest.image for case, digest in zip(listed, digests, strict=True)}
         trained = [images[case.name] for case in dataset.training]
-        unlabelled, unlabelled_digests = without_copies(unlabelled, unlabelled_digests, frozenset(trained))
+        unlabelled, unlabelled_digests = without_copies(unlabelled, unlabelled_digests, frozenset(images.values()))
         halves = _hashes_of_halves(dataset, listed, digests)
         warn_of_seen_scans(
             dataset, [*zip(listed, digests, strict=True)], [*zip(unlabelled, unlabelled_digests, strict=True)]

@@ -17,6 +17,7 @@ from ...runtime.scans.names import joined_names, label_map_name, stem
 from ...runtime.task import Task
 from ...training.data.dataset import Case, Dataset, load_dataset
 from ...training.data.prepare import check_labels
+from ...training.data.unlabelled import without_known
 
 PREDICTIONS = "predictions"  # folder with one folder of label maps per model
 _A_FIFTH = 5
@@ -129,7 +130,7 @@ def divide(dataset: Path, task: Task, labelled: int | None, seed: int) -> Divisi
             a test case is named like a hidden file or is in another list too.
         UsageError: it has too few labelled cases.
     """
-    listed = load_dataset(dataset, labels=task.labels)
+    listed = without_known(load_dataset(dataset, labels=task.labels))
     check_labels(listed, task)
     data = _with_held_out_cases(listed, seed)
     count = max(len(data.training) // _A_FIFTH, 1) if labelled is None else labelled

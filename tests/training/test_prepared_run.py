@@ -133,18 +133,32 @@ def test_a_data_set_without_such_scans_says_nothing_of_them(small_dataset, small
     assert "scans without labels" not in caplog.text
 
 
-@pytest.mark.parametrize(("labelled", "name"), [(True, "copy"), (False, "copy"), (False, "")])
-def test_a_copy_of_a_validation_scan_is_warned_of_under_any_name(
-    labelled, name, small_dataset, small_task, tmp_path, caplog
-):
+@pytest.fixture
+def copy_of_validation(small_dataset, tmp_path):
+    """Writes the scan of the validation case once more."""
     (validated,) = small_dataset.validation
-    name = name or validated.name  # scans without labels come from a folder of their own: names may be the same
-    copy = replace(validated, name=name, image=tmp_path / "copy.nii.gz", label=validated.label if labelled else None)
-    copy.image.write_bytes(validated.image.read_bytes())
-    added = "training" if labelled else "unlabelled"
-    changed = replace(small_dataset, **{added: (*getattr(small_dataset, added), copy)})
-    start(changed, small_task, tmp_path / "run", recipe=Recipe(epochs=1, warmup=0, unlabelled=0.0 if labelled else 0.5))
-    assert f"copies of validation scans, whose Dice is then too high: {name}; leave them out" in caplog.text
+    (tmp_path / "copy.nii.gz").write_bytes(validated.image.read_bytes())
+    return replace(validated, name="copy", image=tmp_path / "copy.nii.gz")
+
+
+def test_a_training_case_that_is_a_copy_of_a_validation_scan_is_warned_of(
+    copy_of_validation, small_dataset, small_task, tmp_path, caplog
+):
+    changed = replace(small_dataset, training=(*small_dataset.training, copy_of_validation))
+    start(changed, small_task, tmp_path / "run")
+    assert "copies of validation scans, whose Dice is then too high: copy; leave them out" in caplog.text
+
+
+def test_a_scan_without_labels_that_is_a_copy_of_a_validation_scan_is_left_out_under_any_name(
+    copy_of_validation, small_dataset, small_task, tmp_path, caplog
+):
+    (validated,), (trained, other) = small_dataset.validation, small_dataset.training
+    # Scans without labels come from a folder of their own: names may be those of other cases.
+    scans = tuple(replace(copy_of_validation, name=name, label=None) for name in ("copy", validated.name))
+    changed = replace(small_dataset, training=(trained,), unlabelled=(*scans, Case("other", other.image)))
+    prepared = start(changed, small_task, tmp_path / "run", recipe=Recipe(epochs=1, warmup=0, unlabelled=0.5))
+    assert [case.name for case in prepared.unlabelled] == ["other"]
+    assert f"or of training or validation cases, and left out: {validated.name}, copy" in caplog.text
 
 
 def test_the_order_of_the_list_does_not_decide_which_crops_are_drawn(small_dataset, small_task, tmp_path):
@@ -178,7 +192,7 @@ def test_scans_without_labels_are_no_copies_of_others_and_no_test_scans(small_da
     with caplog.at_level("INFO"):
         prepared = start(dataset, small_task, tmp_path / "run", recipe=Recipe(epochs=1, warmup=0, unlabelled=0.5))
     assert [case.name for case in prepared.unlabelled] == ["b"]
-    assert "scans without labels are copies of others or of training cases, and left out: a, c" in caplog.text
+    assert "copies of others, or of training or validation cases, and left out: a, c" in caplog.text
     assert (
         "scans that are trained on are test scans too, or copies of some, whose Dice is then too high: b;"
         in caplog.text

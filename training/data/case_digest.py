@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from ...runtime.errors import InputError
 from ...runtime.files.hashing import file_sha256
 from ...runtime.shortage import raise_shortage
 from .dataset import Case, Dataset
 from .organ_masks import OrganMasks, truth_files
+
+_Read = TypeVar("_Read")
 
 
 @dataclass(frozen=True)
@@ -71,27 +74,35 @@ def digest_cases(cases: Sequence[Case], workers: int = 1) -> list[CaseDigest]:
         return list(pool.map(CaseDigest.of, cases))
 
 
-def possible_copies(images: Iterable[Path], known: Mapping[Path, str]) -> dict[Path, str]:
+def possible_copies(images: Iterable[Path], known: Mapping[Path, str], workers: int = 1) -> dict[Path, str]:
     """Returns image → SHA-256 of its file, without images whose size no other one has: these have no copy.
 
     Args:
         images: image files that exist.
         known: image → SHA-256 of files that were hashed before; they are part of the result, and are not read again.
+        workers: threads that hash the others.
 
     Raises:
         InputError: a file cannot be read.
     """
-    hashes = dict(known)
+    sizes = {image: _of_scan(image, _size) for image in {*images, *known}}
+    times = Counter(sizes.values())
+    unknown = [image for image in sizes.keys() - known.keys() if times[sizes[image]] > 1]
+    with ThreadPoolExecutor(max(1, workers)) as pool:
+        found = pool.map(lambda image: _of_scan(image, file_sha256), unknown)
+        return {**known, **dict(zip(unknown, found, strict=True))}
+
+
+def _of_scan(image: Path, read: Callable[[Path], _Read]) -> _Read:
     try:
-        sizes = {image: image.stat().st_size for image in {*images, *known}}
-        times = Counter(sizes.values())
-        for image in sizes.keys() - known.keys():
-            if times[sizes[image]] > 1:
-                hashes[image] = file_sha256(image)
+        return read(image)
     except OSError as error:
-        raise_shortage(error, "scans to compare")
-        raise InputError(f"scans cannot be compared, a file cannot be read: {error.strerror}") from None
-    return hashes
+        raise_shortage(error, f'"{image.name}"')
+        raise InputError(f'scans cannot be compared, "{image.name}" cannot be read: {error.strerror}') from None
+
+
+def _size(image: Path) -> int:
+    return image.stat().st_size
 
 
 def cases_of_trainings(dataset: Dataset) -> tuple[Case, ...]:

@@ -63,8 +63,8 @@ class Dataset:
             `split`).
         test: held-out cases, with or without labels.
         root: folder of the data set.
-        unlabelled: cases that the list marks as unlabelled, without training cases and each file once; whether their
-            files exist is not checked.
+        unlabelled: cases that the list marks as unlabelled, each file once; whether the files exist is not checked, nor
+            whether other lists have them too (see `unlabelled.without_known`).
         modality: names of the modality in the list, such as ``("MRI",)``.
         warnings: unusual findings about the list as a whole, for a person to review.
         fold: fold chosen by `split`; None before, or without folds.

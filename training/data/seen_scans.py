@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Sequence
 
+from ...runtime.engines import default_threads
+from ...runtime.errors import InputError
 from ...runtime.scans.names import joined_names
 from .case_digest import CaseDigest, possible_copies
 from .dataset import Case, Dataset
@@ -18,16 +20,10 @@ _Hashed = Sequence[tuple[Case, CaseDigest]]
 def warn_of_seen_scans(dataset: Dataset, listed: _Hashed, unlabelled: _Hashed) -> None:
     """Warns of scans that a training learns from and that are validation or test scans too, or copies of some.
 
-    A labelled case of the same name is the same case; names of scans without labels, which may come from a folder of
-    their own, say nothing.
-
     Args:
         dataset: the data set.
         listed: its training and validation cases, each once, with their digests.
-        unlabelled: scans without labels that the training learns from, with their digests.
-
-    Raises:
-        InputError: a test scan cannot be read.
+        unlabelled: scans without labels that the training learns from, with their digests; none is a copy of those.
     """
     validated, trained = ({case.name for case in cases} for cases in (dataset.validation, dataset.training))
     if twice := sorted(validated & trained):
@@ -39,12 +35,21 @@ def warn_of_seen_scans(dataset: Dataset, listed: _Hashed, unlabelled: _Hashed) -
     labelled = [(case, digest) for case, digest in listed if case.name in trained]
     others = [(case, digest) for case, digest in labelled if case.name not in validated]
     learned = [*labelled, *unlabelled]
-    known = {case.image: digest.image for case, digest in learned}
-    hashes = possible_copies((case.image for case in dataset.test), known)
-    tested = {hashes[case.image] for case in dataset.test if case.image in hashes}
     chosen_by = {digest.image for case, digest in listed if case.name in validated}
-    _warn("copies of validation scans", chosen_by, [*others, *unlabelled])
-    _warn("test scans too, or copies of some", tested, learned)
+    _warn("copies of validation scans", chosen_by, others)
+    try:
+        tested = _tested(dataset.test, learned)
+    except InputError as error:  # the training does without them
+        _log.warning("whether scans that are trained on are test scans too is not known: %s", error)
+    else:
+        _warn("test scans too, or copies of some", tested, learned)
+
+
+def _tested(test: Sequence[Case], learned: _Hashed) -> frozenset[str]:
+    """Returns the SHA-256 of each test scan that may be a copy of one that is learned from."""
+    known = {case.image: digest.image for case, digest in learned}
+    hashes = possible_copies((case.image for case in test), known, default_threads())
+    return frozenset(hashes[case.image] for case in test if case.image in hashes)
 
 
 def _warn(what: str, scored: Collection[str], learned: _Hashed) -> None:

@@ -42,30 +42,48 @@ def with_unlabelled(dataset: Dataset, folder: Path) -> Dataset:
     return replace(dataset, unlabelled=(*dataset.unlabelled, *further))
 
 
+def without_known(dataset: Dataset) -> Dataset:
+    """Returns a data set without the scans without labels that are its training or validation cases; it warns of them.
+
+    Choose a fold first: a case that it leaves out of both may take part without its labels.
+    """
+    known = {case.image for case in (*dataset.training, *dataset.validation)}
+    names = [case.name for case in dataset.unlabelled if case.image in known]
+    if not names:
+        return dataset
+    _log.warning(
+        "scans listed as unlabelled are training or validation cases already, and left out: %s", joined_names(names)
+    )
+    return replace(dataset, unlabelled=tuple(case for case in dataset.unlabelled if case.image not in known))
+
+
 def without_copies(
-    scans: Sequence[Case], digests: Sequence[CaseDigest], trained: Collection[str]
+    scans: Sequence[Case], digests: Sequence[CaseDigest], known: Collection[str]
 ) -> tuple[list[Case], list[CaseDigest]]:
-    """Returns scans without labels, and their digests, without copies of each other and of training cases.
+    """Returns scans without labels, and their digests, without copies of each other and of cases with labels.
 
     Args:
         scans: the scans.
         digests: their digests.
-        trained: SHA-256 of the training cases' images.
+        known: SHA-256 of the images of training and validation cases.
 
     Raises:
-        InputError: there are scans, and each is a copy of a training case.
+        InputError: there are scans, and each is a copy of such a case.
     """
     kept: dict[str, tuple[Case, CaseDigest]] = {}
     copies: list[str] = []
     for case, digest in zip(scans, digests, strict=True):
-        if digest.image in trained or digest.image in kept:
+        if digest.image in known or digest.image in kept:
             copies.append(case.name)
         else:
             kept[digest.image] = case, digest
     if copies and not kept:
-        raise InputError("each scan without labels is a copy of a training case: name others, or leave them out")
+        raise InputError(
+            "each scan without labels is a copy of a training or validation case: name others, or leave them out"
+        )
     if copies:
         _log.warning(
-            "scans without labels are copies of others or of training cases, and left out: %s", joined_names(copies)
+            "scans without labels are copies of others, or of training or validation cases, and left out: %s",
+            joined_names(copies),
         )
     return [case for case, _ in kept.values()], [digest for _, digest in kept.values()]

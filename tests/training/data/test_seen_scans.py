@@ -12,12 +12,12 @@ TEST = "test scans too, or copies of some"
 
 @pytest.fixture
 def warned(tmp_path, caplog):
-    """Returns what is said of a data set whose cases are given per list, name → content of the scan."""
+    """Returns what is said of a data set: for each list, name → content of the scan, or None without a file."""
 
     def of(training, validation=None, test=None, unlabelled=None):
         def cases(of_list, contents):
             found = tuple(Case(name, tmp_path / f"{of_list}_{name}.nii") for name in contents or ())
-            for case in found:
+            for case in (case for case in found if contents[case.name] is not None):
                 case.image.write_text(contents[case.name])
             return found
 
@@ -35,9 +35,9 @@ def warned(tmp_path, caplog):
     return of
 
 
-def test_copies_of_validation_scans_are_named_with_and_without_labels(warned):
-    said = warned({"a": "one", "b": "two"}, validation={"v": "one", "w": "six"}, unlabelled={"v": "six", "u": "ten"})
-    assert said == [SAID.format(VALIDATION, "a, v")]
+def test_copies_of_validation_scans_are_named(warned):
+    said = warned({"a": "one", "b": "two"}, validation={"v": "one", "w": "six"}, unlabelled={"u": "ten"})
+    assert said == [SAID.format(VALIDATION, "a")]
 
 
 def test_copies_of_test_scans_are_named_with_and_without_labels(warned):
@@ -61,6 +61,14 @@ def test_a_training_case_that_the_test_list_names_is_said(tmp_path, caplog):
 
 def test_validation_scans_that_are_test_scans_are_not_learned_from(warned):
     assert not warned({"a": "one"}, validation={"v": "two"}, test={"v": "two"})
+
+
+def test_a_test_scan_that_cannot_be_read_stops_no_training(warned):
+    (said,) = warned({"a": "one"}, test={"gone": None, "t": "one"})
+    assert said == (
+        "whether scans that are trained on are test scans too is not known: "
+        'scans cannot be compared, "test_gone.nii" cannot be read: No such file or directory'
+    )
 
 
 def test_nothing_is_said_of_scans_that_differ(warned):

@@ -1,8 +1,7 @@
-"""Leaves out scans without labels that a list names more than once, or names as training cases too."""
+"""Takes each scan without labels once, however often a list names it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,26 +10,17 @@ from .listing import Listing, RawCase, case_names
 
 
 def without_repeats(listing: Listing) -> Listing:
-    """Returns a listing whose scans without labels are all different files, none of them a training case's.
-
-    Warnings name what is left out.
-    """
-    trained = {raw.image for raw in listing.training}
+    """Returns a listing that has each scan without labels once; a warning names those listed again."""
     kept: dict[Path, RawCase] = {}
     repeated: list[Path] = []
     for raw in listing.unlabelled:
         if raw.image in kept:
             repeated.append(raw.image)
-        elif raw.image not in trained:
+        else:
             kept[raw.image] = raw
+    if not repeated:
+        return listing
     names = case_names(listing.unlabelled)
-
-    def named(images: Iterable[Path]) -> str:
-        return joined_names(dict.fromkeys(names[image] for image in images))
-
-    warnings: list[str] = []
-    if labelled := [raw.image for raw in listing.unlabelled if raw.image in trained]:
-        warnings.append(f"scans listed as unlabelled are training cases already, and left out: {named(labelled)}")
-    if repeated:
-        warnings.append(f"scans listed as unlabelled more than once are taken once: {named(repeated)}")
-    return replace(listing, unlabelled=tuple(kept.values()), warnings=(*listing.warnings, *warnings))
+    named = joined_names(dict.fromkeys(names[image] for image in repeated))
+    warning = f"scans listed as unlabelled more than once are taken once: {named}"
+    return replace(listing, unlabelled=tuple(kept.values()), warnings=(*listing.warnings, warning))
