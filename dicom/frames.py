@@ -13,6 +13,7 @@ import numpy as np
 from ..runtime.errors import InputError, MissingExtraError
 from ..runtime.scans.byte_stream import Identity
 from ..runtime.shortage import raise_shortage
+from .bounded_file import BoundedFile
 from .quiet import quiet_libraries
 
 if TYPE_CHECKING:
@@ -129,7 +130,8 @@ def read_frames(path: Path) -> list[Frame] | NoScan:
     try:
         with quiet_libraries():
             identity = Identity.of(path.stat())
-            header = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=_TAGS)
+            with BoundedFile(path) as file:
+                header = pydicom.dcmread(file, stop_before_pixels=True, force=True, specific_tags=_TAGS)
             reason = _no_scan(header)
             if reason:
                 return NoScan(

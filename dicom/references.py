@@ -12,6 +12,7 @@ from ..runtime.errors import InputError
 from ..runtime.files.hashing import file_sha256
 from ..runtime.scans.file_kind import is_dicom
 from ..runtime.shortage import raise_shortage
+from .bounded_file import BoundedFile
 from .frames import Frame
 from .quiet import quiet_libraries
 from .series import DicomSeries
@@ -50,8 +51,8 @@ def read_header(file: Path) -> FileDataset:
     import pydicom
 
     try:
-        with quiet_libraries():
-            return pydicom.dcmread(file, stop_before_pixels=True, force=True)
+        with quiet_libraries(), BoundedFile(file) as opened:
+            return pydicom.dcmread(opened, stop_before_pixels=True, force=True)
     except Exception as error:  # pydicom raises whatever a damaged element causes; its message may hold values
         raise_shortage(error, f'"{file.name}"')
         raise InputError(f'"{file.name}": damaged, or no DICOM ({type(error).__name__}); copy it again') from None

@@ -19,6 +19,7 @@ from ..runtime.scans.geometry import Grid
 from ..runtime.scans.scan_source import ScanSource
 from ..runtime.scans.unchanged_file import unchanged_sha256
 from ..runtime.shortage import raise_shortage
+from .bounded_file import BoundedFile
 from .frames import Frame
 from .quiet import quiet_libraries
 from .stack import Stack
@@ -132,7 +133,7 @@ def real_plane(frame: Frame) -> NDArray[Any]:
         raise MissingExtraError("pydicom", "dicom") from None
     name = frame.path.name
     try:
-        with frame.path.open("rb") as file:
+        with BoundedFile(frame.path) as file:
             if Identity.of(os.fstat(file.fileno())) != frame.identity:
                 raise _RefusedError("the file was changed while it was read; try again once it is complete")
             values, header = _decoded(file, frame.index)
