@@ -45,6 +45,7 @@ def offset_classes(
     task: Task,
     group: ProcessGroup,
     *,
+    dice: float | None,
     overlap: float,
     agree: Callable[[], None],
     progress: Progress,
@@ -60,13 +61,14 @@ def offset_classes(
         cases: prepared validation cases, the same on every process.
         task: defines the window (the task's patch) and the classes.
         group: process group; the network is on its device.
+        dice: what `validate` found for the network as it is, as a mean over the organs of these cases; None if unknown.
         overlap: overlap of neighbouring windows, 0…<1.
         agree: called by all processes together after each round of cases; raises `Cancelled` to stop all of them.
         progress: called with (cases done, cases to predict).
 
     Returns:
-        The network's mean Dice over the organs of the cases; NaN if no case contains an organ. The network stays as it
-        was if no offsets raise it. None if the network takes no offsets, see `warn_of_no_offsets`.
+        The network's mean Dice over the organs of the cases, with the offsets. None if it stays as it was: no offsets
+        raise its Dice, no case contains an organ, or it takes no offsets (see `warn_of_no_offsets`).
 
     Raises:
         Cancelled: raised by ``agree``.
@@ -87,9 +89,9 @@ def offset_classes(
         progress(min(start + group.size, len(cases)), total)
     voxels = group.total(voxels)
     offsets = best_offsets(voxels)
-    before = finite_mean(mean_over_cases(dice_curves(voxels)[:, :, _NONE])[1:])
     if not offsets.any():
-        return before
+        return None
+    before = finite_mean(mean_over_cases(dice_curves(voxels)[:, :, _NONE])[1:]) if dice is None else dice
     kept = bias.detach().clone()
     _add(bias, torch.from_numpy(offsets))
     after = finite_mean(
@@ -100,7 +102,7 @@ def offset_classes(
     )  # fmt: skip
     if math.isnan(after) or after <= before:
         bias.data.copy_(kept)
-        return before
+        return None
     if group.first:
         named = zip(task.labels, offsets, strict=True)
         moved = ", ".join(f"{name} {offset:+.2f}" for name, offset in named if offset)

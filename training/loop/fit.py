@@ -249,14 +249,14 @@ class _Fit:
         if self._group.first:
             run.ask_for_class_offsets()
         load_weights(run.best, self._setup.model)
-        dice = self._search_offsets()
-        score = weights.final_dice if dice is None or math.isnan(dice) else dice
+        dice = self._search_offsets(weights.final_dice)
+        score = weights.final_dice if dice is None else dice
         weights = msgspec.structs.replace(weights, class_offsets=ClassOffsetsRecord(epochs, score))
         self._checkpoints.save_best(weights)
         return score
 
-    def _search_offsets(self) -> float | None:
-        """Does what `offset_classes` does; the network has the best weights."""
+    def _search_offsets(self, dice: float | None) -> float | None:
+        """Does what `offset_classes` does; the network has the best weights, with this Dice."""
         self._stepper.wrapped.eval()
         try:
             return offset_classes(
@@ -265,6 +265,7 @@ class _Fit:
                 self._setup.validation,
                 self._run.config.task,
                 self._group,
+                dice=dice,
                 overlap=self._recipe.validation_overlap,
                 agree=self._stop_together,
                 progress=lambda done, total, note="": self._report(

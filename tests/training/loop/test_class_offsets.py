@@ -16,7 +16,9 @@ from bedside.training.loop.class_offsets import (
     offset_classes,
     warn_of_no_offsets,
 )
+from bedside.training.loop.hardware import make_fabric
 from bedside.training.loop.interrupt import TrainingInterrupted
+from bedside.training.loop.process_group import ProcessGroup
 from bedside.training.recipe import Recipe
 from bedside.training.runs.run import Run
 from bedside.training.scores.metrics import dice_per_class
@@ -116,6 +118,7 @@ def test_a_training_gives_its_best_weights_the_offsets_that_raise_the_dice(tmp_p
     plain = make_run(tmp_path / "plain", small_task, recipe)
     without, _ = train(plain, prepared, model=shy(), validation=prepared)
     assert without.best < 0.5
+    assert not plain.best_weights().has_class_offsets
     weights = load_file(plain.best)
     # the same run goes on: its training is over, the offsets are not
     run = Run.create(plain.path, replace(plain.config, recipe=replace(recipe, class_offsets=True)), resume=True)
@@ -129,9 +132,38 @@ def test_a_training_gives_its_best_weights_the_offsets_that_raise_the_dice(tmp_p
     assert 0.5 < moved["model.bias"][1] - weights["model.bias"][1] < 3
     assert Run.open(run.path).config.recipe.class_offsets
     assert run.best_weights().class_offsets.epochs == 1
+    assert run.best_weights().has_class_offsets
     again, _ = train(run, prepared, model=shy(), validation=prepared)
     assert torch.equal(load_file(run.best)["model.bias"], moved["model.bias"])
     assert again.best == result.best
+
+
+@pytest.mark.parametrize(("dice", "raised"), [(None, True), (0.9, True), (1.0, False)])
+def test_offsets_are_kept_only_if_they_raise_the_dice_that_validation_found(small_task, prepared, dice, raised):
+    """Where logits tie, as they do in bfloat16, the curves at offset 0 may show another Dice than validation."""
+    model, group = shy().eval(), ProcessGroup(make_fabric("cpu", "32-true"))
+    before = model.bias.detach().clone()
+    with torch.no_grad():
+        found = offset_classes(
+            model, model, prepared, small_task, group,
+            dice=dice, overlap=0.0, agree=lambda: None, progress=lambda *_: None,
+        )  # fmt: skip
+    assert (found is not None) == (not torch.equal(model.bias, before)) == raised
+    assert found is None or found > 0.99
+
+
+def test_a_search_that_finds_no_offsets_keeps_weights_and_dice(tmp_path, prepared, small_task):
+    """The cube is told from the body without any."""
+    recipe = Recipe(epochs=1, steps_per_epoch=1, lr=1e-9, warmup=0, class_offsets=True)
+    run, model = make_run(tmp_path / "run", small_task, recipe), shy()
+    with torch.no_grad():
+        model.bias[1] += 2
+    result, model = train(run, prepared, model=model, validation=prepared)
+    found = run.best_weights()
+    assert found.class_offsets.epochs == 1
+    assert not found.has_class_offsets
+    assert found.final_dice == found.dice == result.best
+    assert torch.equal(load_file(run.best)["model.bias"], model.bias.detach())
 
 
 def test_a_training_whose_network_has_no_last_bias_says_so_and_keeps_its_best(tmp_path, prepared, small_task, caplog):
@@ -145,7 +177,7 @@ def test_a_training_whose_network_has_no_last_bias_says_so_and_keeps_its_best(tm
 
 
 def test_a_sharded_network_gets_no_offsets_and_that_is_said(small_task, prepared, caplog):
-    called = {"overlap": 0.0, "agree": lambda: None, "progress": lambda *_: None}
+    called = {"dice": None, "overlap": 0.0, "agree": lambda: None, "progress": lambda *_: None}
     assert offset_classes(shy(), shy(), prepared, small_task, SimpleNamespace(sharded=True), **called) is None
     warn_of_no_offsets(shy(), prepared, small_task, sharded=True)
     assert "gets no class offsets: it is sharded over the processes" in caplog.text
