@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from queue import Empty, SimpleQueue
 
 from ..processes.kept_worker import KeptWorker
-from ..runtime.errors import ResourceError
+from ..runtime.errors import BedsideError, ResourceError
 from ..runtime.memory.resident import counting_helper
 from .bundle_source import BundleSource
 from .job import Job
@@ -109,7 +109,12 @@ class Worker:
         self._log_end()
         self._process.close()
         self._process, self._end_is_logged = KeptWorker(self._work), False
-        self._open()
+        try:
+            self._open()
+        except BedsideError as error:
+            _log.warning("the next worker process could not open the bundles: %s", error)
+            self._end_is_logged = True
+            raise
 
     def _open(self) -> None:
         """Waits until the process has opened the bundles; `close` can kill it meanwhile."""

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from bedside.service.segmenting import PlannedScan, Segmenting, Started
 from bedside.service.worker import Worker
 
 from ..dicom.node.parties import wait_until
-from .running import API, SECONDS, many_windows, scan_bytes
+from .running import API, SECONDS, many_windows, running, scan_bytes
 
 
 def worker_processes(of=None):
@@ -67,6 +68,22 @@ def test_an_idle_worker_process_that_ends_is_logged_at_once_and_once(client, cap
     assert wait_until(lambda: line in caplog.text)
     client.finished(client.post_scan().json())
     assert caplog.text.count("the worker process ended") == 1
+
+
+def test_a_worker_process_that_cannot_open_the_bundles_is_logged_with_the_reason(toy_bundle, tmp_path, caplog):
+    bundle, others = shutil.copytree(toy_bundle, tmp_path / "toy.bedside"), worker_processes()
+    (tmp_path / "scans").mkdir()
+    with running(bundle, folder=tmp_path / "scans") as client:
+        (process,) = (each for each in worker_processes() if each not in others)
+        for model in bundle.glob("*.onnx"):
+            model.unlink()
+        process.kill()
+        assert wait_until(lambda: process.status() == psutil.STATUS_ZOMBIE)
+        failed = client.finished(client.post_scan().json())
+        assert failed["state"] == "failed"
+    ended, reason = (each for each in caplog.messages if "worker process" in each)
+    assert ended.startswith("the worker process ended: its process was killed by signal 9")
+    assert reason == f"the next worker process could not open the bundles: {failed['error']['message']}"
 
 
 def test_the_memory_of_a_worker_process_that_ended_counts_until_that_of_the_next_one_does(client):
