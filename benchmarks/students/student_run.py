@@ -43,7 +43,7 @@ def train(plan: Plan, out: Path, student: str, seed: int) -> None:
 
 
 def export(plan: Plan, folder: Path) -> None:
-    """Writes the bundle, calibrated on training scans and judged on validation scans; variants that fail stay in."""
+    """Writes the bundle, calibrated on training scans and judged on test scans; variants that fail stay in."""
     from bedside.distill import load_student
     from bedside.export import ExportOptions, export_bundle
 
