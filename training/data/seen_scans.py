@@ -13,7 +13,6 @@ from .dataset import Case, Dataset
 
 _log = logging.getLogger("bedside.training")
 
-
 _Hashed = Sequence[tuple[Case, CaseDigest]]
 
 
