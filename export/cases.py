@@ -17,7 +17,7 @@ from ..training.data.organ_masks import OrganMasks
 from ..training.data.prepare import list_warnings, unusual_warning
 from ..training.runs.learned_from import LearnedFrom
 from .gate_cases import GateCase, GateChoice, choose_gate_cases
-from .held_out import held_out_doubts
+from .held_out import gate_doubts
 
 _log = logging.getLogger("bedside.export")
 
@@ -101,7 +101,7 @@ class ExportCases:
         for warning in warnings:
             _log.warning("%s", warning)
         choice = choose_gate_cases(candidates, task, most_gate_cases) if most_gate_cases else GateChoice()
-        doubts = held_out_doubts(dataset, choice, trained_on or {}) if choice.cases else ()
+        doubts = gate_doubts(dataset, choice, trained_on or {}) if choice.cases else ()
         scans = dataset.training or dataset.validation or dataset.test
         return cls(
             tuple(case.image for case in scans),

@@ -16,7 +16,7 @@ _NOT_KNOWN = "the gate cases are not known to be held out"
 _NO_VALIDATION = data_hash((), ())  # the hash of a training without validation cases
 
 
-def held_out_doubts(dataset: Dataset, choice: GateChoice, trained_on: Mapping[str, LearnedFrom]) -> tuple[str, ...]:
+def gate_doubts(dataset: Dataset, choice: GateChoice, trained_on: Mapping[str, LearnedFrom]) -> tuple[str, ...]:
     """Returns why the gate's cases may not be held out, one line each; none where no network has to do with them.
 
     Where every scan that a network learned from is recorded, the gate's are compared with them, wherever they come
