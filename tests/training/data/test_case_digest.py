@@ -1,8 +1,10 @@
+import errno
 import hashlib
 import os
+import re
 
 import pytest
-from bedside.runtime.errors import InputError
+from bedside.runtime.errors import InputError, ResourceError
 from bedside.training.data.case_digest import CaseDigest, data_hash, digest_cases, possible_copies
 from bedside.training.data.dataset import Case
 from bedside.training.data.organ_masks import OrganMasks
@@ -90,3 +92,25 @@ def test_of_files_of_another_size_than_all_others_none_is_read(tmp_path, monkeyp
         tmp_path / "ab": "0", tmp_path / "cd": "0", tmp_path / "lmno": "0", tmp_path / "hijk": "1",
     }  # fmt: skip
     assert sorted(read) == ["ab", "cd", "lmno"]
+
+
+@pytest.mark.parametrize(
+    ("error", "raised", "said"),
+    [
+        (OSError(errno.EMFILE, "Too many open files"), ResourceError, '"one.nii": Too many open files'),
+        (
+            PermissionError(errno.EACCES, "Permission denied"),
+            InputError,
+            'compared, "one.nii" cannot be read: Permission',
+        ),
+    ],
+)
+def test_a_shortage_of_the_machine_is_not_the_fault_of_a_compared_scan(tmp_path, monkeypatch, error, raised, said):
+    def failing(path):
+        raise error
+
+    monkeypatch.setattr("bedside.training.data.case_digest.file_sha256", failing)
+    for name in ("one.nii", "other.nii"):
+        (tmp_path / name).write_text("alike")
+    with pytest.raises(raised, match=re.escape(said)):
+        possible_copies([tmp_path / "one.nii"], {tmp_path / "other.nii": "0"})
