@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
@@ -24,6 +25,8 @@ from .soft_labels import SoftLabelArrays, SoftLabels
 
 OPEN_CASES = 128
 """Number of cases whose files stay open: up to four descriptors each, and many systems allow 1,024 per process."""
+
+_GOLDEN = (5**0.5 - 1) / 2  # its multiples, without their whole part, fill 0…1 evenly
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,8 @@ class CropDataset(TorchDataset[Batch]):
     Only the patch is read, from memory-mapped files; those of the last `OPEN_CASES` cases stay open. One copy per array
     cuts, flips, rotates and converts it.
 
-    A share of the items, spread evenly, comes from cases without labels (`Recipe.unlabelled`).
+    A share of the items comes from cases without labels (`Recipe.unlabelled`), spread evenly over an epoch and over the
+    epochs: of an epoch with three items half are one or two.
 
     Args:
         sources: cases; those with labels and those without are each visited in a new random order each round.
@@ -156,9 +160,15 @@ class CropDataset(TorchDataset[Batch]):
         return SmallAffine.draw(rng, (x, y, z))(crop)
 
     def _source(self, epoch: int, item: int) -> int:
-        """Returns the index of the source of an item."""
-        unlabelled_before = item * self._unlabelled_share // 1
-        if (item + 1) * self._unlabelled_share // 1 > unlabelled_before:
+        """Returns the index of the source of an item.
+
+        An epoch begins with a part of the next crop without labels, another one each time: rounded down in every epoch,
+        a small share would give none in a short one.
+        """
+        share = self._unlabelled_share
+        begun = Fraction(int(epoch * _GOLDEN % 1 * share.denominator), share.denominator)
+        unlabelled_before = (begun + item * share) // 1
+        if (begun + (item + 1) * share) // 1 > unlabelled_before:
             pool, item, stream = self._unlabelled, unlabelled_before, (2,)
         else:
             pool, item, stream = self._labelled, item - unlabelled_before, ()

@@ -173,7 +173,7 @@ def make_fabric(
     if kind == "cpu" and precision != "32-true" and strategy == "fsdp":
         raise UsageError(f"precision {precision} with --strategy fsdp needs GPUs; on CPUs give --strategy ddp")
     if strategy == "fsdp" and per_node * nodes == 1:
-        _log.warning("--strategy fsdp spreads the network over several devices and saves nothing on one: leave it out")
+        _log.warning("--strategy fsdp spreads the network over several devices, and there is one: it is left out")
     return fabric
 
 
@@ -234,7 +234,7 @@ def _processes(devices: int | None, nodes: int | None) -> tuple[int, int]:
 
 
 def _strategy(name: StrategyName, processes: int, *, idle_parameters: bool) -> str | Strategy:
-    if name == "fsdp":
+    if name == "fsdp" and processes > 1:
         return ModelParallelStrategy(_shard, data_parallel_size=processes, tensor_parallel_size=1, timeout=_TIMEOUT)
     if name == "ddp" or processes > 1:
         return DDPStrategy(timeout=_TIMEOUT, gradient_as_bucket_view=True, find_unused_parameters=idle_parameters)

@@ -58,7 +58,7 @@ class ProcessGroup:
         self.rank = fabric.global_rank
         self.size = fabric.world_size
         self.first = fabric.is_global_zero
-        self.sharded = self.size > 1 and isinstance(fabric.strategy, ModelParallelStrategy)
+        self.sharded = isinstance(fabric.strategy, ModelParallelStrategy)
 
     @property
     def device(self) -> torch.device:

@@ -83,6 +83,17 @@ def test_a_share_of_each_batch_has_no_labels(prepared, small_task, tmp_path, sha
         assert sum(bool((crop["label"] == IGNORED).all()) for crop in crops) == round(share * batch)
 
 
+@pytest.mark.parametrize(("share", "crops"), [(0.5, 1), (0.5, 3), (0.1, 7), (0.1, 9), (0.9, 4), (0.001, 10)])
+def test_epochs_too_short_for_the_share_have_it_together(prepared, small_task, tmp_path, share, crops):
+    """Rounded down in each epoch, the share would be 0 in most of these."""
+    labelled, other = taught(prepared, tmp_path)
+    dataset = CropDataset([labelled, without_labels(other, tmp_path)], small_task, Recipe(unlabelled=share))
+    epochs = 1000 if share * crops < 0.1 else 100
+    drawn = [sum(dataset._source(epoch, item) for item in range(crops)) for epoch in range(epochs)]  # 1: without labels
+    assert max(drawn) - min(drawn) <= 1
+    assert np.mean(drawn) == pytest.approx(share * crops, rel=0.05)
+
+
 def test_crops_without_labels_are_centred_on_the_organs_that_the_teacher_found(prepared, small_task, tmp_path):
     task = small_task.replaced(patch=(16, 16, 8))
     found = np.zeros(prepared[0].image().shape, np.float32)

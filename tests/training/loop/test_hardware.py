@@ -64,7 +64,14 @@ def test_several_processes_share_the_work_as_asked(environment, name, kind):
 @pytest.mark.parametrize(("name", "devices", "warned"), [("fsdp", 1, True), ("fsdp", 2, False), ("ddp", 1, False)])
 def test_a_network_that_one_device_cannot_share_is_told(environment, caplog, name, devices, warned):
     make_fabric("cpu", "32-true", devices=devices, strategy=name)
-    assert ("--strategy fsdp spreads the network over several devices" in caplog.text) is warned
+    assert ("--strategy fsdp spreads the network over several devices, and there is one" in caplog.text) is warned
+
+
+def test_on_one_device_fsdp_shards_nothing():
+    """Sharded over one process, the class offsets of a training could not be put into its bias."""
+    fabric = make_fabric("cpu", "32-true", strategy="fsdp")
+    assert not ProcessGroup(fabric).sharded
+    assert type(fabric.setup_module(torch.nn.Linear(1, 1)).weight.data) is torch.Tensor
 
 
 @pytest.mark.parametrize(("started", "devices", "nodes"), [(TORCHRUN, 2, 3), (SLURM, 4, 2)])
