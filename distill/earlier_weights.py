@@ -98,6 +98,7 @@ class EarlierWeights:
 def _of_run(path: Path) -> EarlierWeights:
     run = Run.open(path)
     config, model = run.config, run.config.model
+    checkpoint = Checkpoint.read(run.best)  # first: it says what to do about a run without best weights
     return EarlierWeights(
         name=run.name,
         made_by=f"run of {model.name}" if model.kind == "student" else f"{model.kind} run of {model.name}",
@@ -106,7 +107,7 @@ def _of_run(path: Path) -> EarlierWeights:
         sha256=file_sha256(run.best),
         licence="" if config.distillation is None else config.distillation.teachers_licences,
         learned_from=LearnedFrom.of_run(run),
-        checkpoint=Checkpoint.read(run.best),
+        checkpoint=checkpoint,
     )
 
 

@@ -208,7 +208,7 @@ class _DistilledStudent:
         unlabelled, others = sources[: len(prepared.unlabelled)], sources[len(prepared.unlabelled) :]
         labelled = others[: len(cases)] if soft else [CropSource(case) for case in cases]
         if group.first:
-            record_teachers_dice(prepared.run, others[len(cases) if soft else 0 :])
+            record_teachers_dice(teachers, prepared.run, others[len(cases) if soft else 0 :])
             warn_of_unequal_teachers(teachers, prepared.run)
         return [*labelled, *(self._without_labels(source, soft) for source in unlabelled)]
 

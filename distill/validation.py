@@ -47,10 +47,23 @@ def log_teachers(teachers: Teachers, prepared: PreparedRun) -> None:
         _log.warning("lambda 0 leaves all labels out, pseudo-labels too: the student can at best equal its teachers")
 
 
-def record_teachers_dice(run: Run, validation: Sequence[CropSource]) -> None:
+class _TeachersRecord(msgspec.Struct, frozen=True):
+    """What a student's run keeps of its teachers.
+
+    Attributes:
+        dice: their mean Dice over the organs on the student's validation cases, 0…1; None without a score.
+        class_offsets: whether each of them is known to have class offsets; runs that predate this do not say.
+    """
+
+    dice: float | None = None
+    class_offsets: bool = False
+
+
+def record_teachers_dice(teachers: Teachers, run: Run, validation: Sequence[CropSource]) -> None:
     """Scores the teachers on the validation cases, logs their Dice and keeps it in the run directory.
 
     Args:
+        teachers: the teachers.
         run: the student's run.
         validation: validation cases with the teachers' soft labels.
     """
@@ -65,8 +78,9 @@ def record_teachers_dice(run: Run, validation: Sequence[CropSource]) -> None:
             scores[number] = dice_per_class(found, np.asarray(case.labels()), classes, case.ignored_voxels())
     dice = finite_mean(mean_over_cases(scores)[1:])
     _log.info("the teachers' mean Dice on the %d validation cases is %.3f", len(validation), dice)
+    offsets = all(member.learned_from.class_offsets for member in teachers.members)
     with atomic_write(_file(run)) as temporary:
-        temporary.write_bytes(msgspec.json.encode({"dice": None if math.isnan(dice) else dice}))
+        temporary.write_bytes(msgspec.json.encode(_TeachersRecord(None if math.isnan(dice) else dice, offsets)))
 
 
 def warn_of_unequal_teachers(teachers: Teachers, run: Run) -> None:
@@ -96,26 +110,26 @@ def warn_of_unequal_teachers(teachers: Teachers, run: Run) -> None:
 
 def teachers_dice(run: Run) -> float | None:
     """Returns the teachers' mean Dice over the organs on a student's validation cases, 0…1; None if not recorded."""
-    try:
-        return msgspec.json.decode(_file(run).read_bytes(), type=dict[str, float | None]).get("dice")
-    except FileNotFoundError:
-        return None
+    return _record(run).dice
 
 
 def warn_of_weak_teachers(run: Run) -> None:
     """Logs a warning if a student's teachers are worse than the student on its validation cases.
 
-    The student's Dice is that without class offsets: fitted to these very cases, they would flatter the student alone.
+    The student's Dice is that without class offsets, which were fitted to these very cases, unless the teachers have
+    such offsets too: either side alone would be flattered by them.
 
     Args:
         run: the student's run, at its end.
     """
-    taught, own = teachers_dice(run), run.best_weights().dice
+    record, weights = _record(run), run.best_weights()
+    taught, own = record.dice, weights.final_dice if record.class_offsets else weights.dice
     if taught is not None and own is not None and round(own, 3) > round(taught, 3):
         _log.warning(
-            "the student, without class offsets, is better than its teachers on the validation cases (Dice %.3f "
+            "the student, %s class offsets, is better than its teachers on the validation cases (Dice %.3f "
             "against %.3f): they may hold it back; train them longer, add teachers, or compare with a student without "
             "--teacher, at --lambda 1",
+            "like them with" if record.class_offsets else "without",
             own,
             taught,
         )
@@ -139,6 +153,13 @@ def warn_of_faint_teachers(run: Run) -> None:
             100 * share,
             stronger,
         )
+
+
+def _record(run: Run) -> _TeachersRecord:
+    try:
+        return msgspec.json.decode(_file(run).read_bytes(), type=_TeachersRecord)
+    except FileNotFoundError:
+        return _TeachersRecord()
 
 
 def _file(run: Run) -> Path:

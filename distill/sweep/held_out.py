@@ -90,17 +90,29 @@ def held_out_doubts(
 
 
 def _doubts(learned: Sequence[tuple[str, LearnedFrom]], images: frozenset[str], case_list: str) -> Iterator[str]:
-    seen = [(name, found) for name, each in learned if (found := each.scans & images)]
-    if seen:
-        count, names = len(frozenset().union(*(found for _, found in seen))), joined_names(name for name, _ in seen)
+    of_scored = f"of the {len(images)} {case_list} scans, or copies of them, are"
+    if seen := [(name, found) for name, each in learned if (found := each.scans & images)]:
+        count, names = _counted(seen)
         yield (
-            f"{count} of the {len(images)} {case_list} scans, or copies of them, are among those from which "
-            f"{names} learned, directly or through what taught them: their Dice is too high, and says "
-            "nothing about new scans"
+            f"{count} {of_scored} among those from which {names} learned, directly or through what taught them: their "
+            "Dice is too high, and says nothing about new scans"
         )
+    if case_list == "test":
+        validated = [(name, each.validation_scans or frozenset()) for name, each in learned]
+        if chose := [(name, found) for name, scans in validated if (found := scans & images)]:
+            count, names = _counted(chose)
+            yield (
+                f"{count} {of_scored} validation scans of {names}: they chose the best epoch, and any class offsets "
+                "were fitted to them, so that their Dice is too high for new scans"
+            )
     unknown = [name for name, each in learned if not each.scans & images and not each.knows_all]
     if unknown:
         yield (
             f"not every scan is recorded from which {joined_names(unknown)}, or what taught them, learned: the "
             f"{case_list} cases are not known to be held out"
         )
+
+
+def _counted(found: Sequence[tuple[str, frozenset[str]]]) -> tuple[int, str]:
+    """Returns the number of different scans, and the names of the networks."""
+    return len(frozenset().union(*(scans for _, scans in found))), joined_names(name for name, _ in found)

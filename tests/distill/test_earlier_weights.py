@@ -52,6 +52,15 @@ def test_a_run_starts_from_the_weights_in_a_bundle_with_its_task_and_licence(
     assert load_student(run.path).licence == "not stated; bundles that taught it state: MIT"
 
 
+def test_a_run_that_was_stopped_before_it_had_best_weights_is_to_be_trained_on(
+    tmp_path, dataset, coarse_task, small_student
+):
+    stopped = shutil.copytree(small_student, tmp_path / "stopped")
+    Run.open(stopped).best.unlink()
+    with pytest.raises(InputError, match=r'no checkpoint "best.safetensors" in stopped; train it to the end first'):
+        taught(tmp_path / "s", dataset, None, lam=1.0, task=coarse_task, init=stopped)
+
+
 def test_a_bundle_without_weights_is_refused_with_the_way_to_get_them(tmp_path, dataset, coarse_task, toy):
     bundle = toy.write_bundle(tmp_path / "plain.bedside", coarse_task)
     with pytest.raises(InputError, match=r'"plain.bedside" holds no weights to start from; export it with --trainable'):

@@ -30,6 +30,15 @@ from bedside.training.runs.run_config import Distillation, ModelConfig, RunConfi
 SHAPE = (8, 12, 16)
 
 
+def teachers(task, *with_offsets):
+    """Teachers with and without class offsets."""
+    members = (
+        Teacher(torch.nn.Identity(), task, str(number), str(number), LearnedFrom(class_offsets=has))
+        for number, has in enumerate(with_offsets or (False,))
+    )
+    return Teachers(tuple(members))
+
+
 @pytest.fixture
 def run(tmp_path, task):
     config = RunConfig(
@@ -64,15 +73,15 @@ def log_of(run, task, caplog, learned_from):
     return [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
 
 
-def test_the_teachers_dice_is_the_mean_over_the_organs(run, validation, caplog):
+def test_the_teachers_dice_is_the_mean_over_the_organs(run, validation, task, caplog):
     with caplog.at_level(logging.INFO, "bedside.distill"):
-        record_teachers_dice(run, validation)
+        record_teachers_dice(teachers(task), run, validation)
     assert teachers_dice(run) == pytest.approx((2 * 2 / 6 + 1) / 2)
     assert "the teachers' mean Dice on the 1 validation cases is 0.833" in caplog.text
 
 
-def test_without_validation_cases_nothing_is_kept(run):
-    record_teachers_dice(run, [])
+def test_without_validation_cases_nothing_is_kept(run, task):
+    record_teachers_dice(teachers(task), run, [])
     assert teachers_dice(run) is None
 
 
@@ -106,26 +115,29 @@ def test_only_a_lambda_of_zero_is_said_to_leave_the_labels_out(run, task, caplog
 
 
 @pytest.mark.parametrize(
-    ("own", "with_offsets", "warned"),
+    ("of_teachers", "own", "with_offsets", "said"),
     [
-        (0.84, None, True),
-        (0.8334, None, False),
-        (0.83, None, False),
-        (None, None, False),
-        (0.83, 0.9, False),  # class offsets were fitted to these cases, and the teachers have none
-        (0.84, 0.9, True),
+        ([False], 0.84, None, "without class offsets"),
+        ([False], 0.8334, None, ""),
+        ([False], 0.83, None, ""),
+        ([False], None, None, ""),
+        ([False], 0.83, 0.84, ""),  # class offsets were fitted to these cases, and the teachers have none
+        ([True, False], 0.83, 0.84, ""),
+        ([False], 0.84, 0.9, "without class offsets"),
+        ([True, True], 0.83, 0.84, "like them with class offsets"),
+        ([True], 0.83, None, ""),
+        ([True], 0.84, None, "like them with class offsets"),
     ],
 )
-def test_a_student_that_is_better_than_its_teachers_without_class_offsets_is_reported(
-    run, validation, caplog, own, with_offsets, warned
+def test_a_student_that_is_better_than_its_teachers_is_reported_both_with_class_offsets_or_both_without(
+    run, validation, task, caplog, of_teachers, own, with_offsets, said
 ):
-    record_teachers_dice(run, validation)  # 0.833
+    record_teachers_dice(teachers(task, *of_teachers), run, validation)  # 0.833
     offsets = ClassOffsetsRecord(0 if with_offsets is None else 1, with_offsets)
     save_weights(run.best, torch.nn.Linear(1, 1), about=BestWeights(0, own, offsets))
     warn_of_weak_teachers(run)
-    said = "the student, without class offsets, is better than its teachers on the validation cases (Dice 0.840 against"
-    assert (said in caplog.text) == warned
-    assert bool(caplog.records) == warned
+    warned = f"the student, {said}, is better than its teachers on the validation cases (Dice 0.840 against"
+    assert (warned in caplog.text) == bool(caplog.records) == bool(said)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +152,7 @@ def test_a_student_that_is_better_than_its_teachers_without_class_offsets_is_rep
 )
 def test_a_teacher_that_is_better_alone_than_the_mean_of_all_is_named(run, validation, task, caplog, members, warned):
     run.config = msgspec.structs.replace(run.config, validation_hash="mine")
-    record_teachers_dice(run, validation)  # 0.833
+    record_teachers_dice(teachers(task), run, validation)  # 0.833
     made = [
         Teacher(torch.nn.Identity(), task, name, "0", LearnedFrom("toy", "0", cases), own_dice=dice)
         for name, (dice, cases) in members.items()

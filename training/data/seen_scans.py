@@ -1,4 +1,4 @@
-"""Warns of scans that a training learns from and that its validation or test list scores as well."""
+"""Warns of scans that a training learns from, or is chosen by, and that its validation or test list scores as well."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ _Hashed = Sequence[tuple[Case, CaseDigest]]
 def warn_of_seen_scans(dataset: Dataset, listed: _Hashed, unlabelled: _Hashed) -> None:
     """Warns of scans that a training learns from and that are validation or test scans too, or copies of some.
 
+    Likewise of validation scans, which choose the best epoch, that are test scans.
+
     Args:
         dataset: the data set.
         listed: its training and validation cases, each once, with their digests.
@@ -34,28 +36,25 @@ def warn_of_seen_scans(dataset: Dataset, listed: _Hashed, unlabelled: _Hashed) -
     labelled = [(case, digest) for case, digest in listed if case.name in trained]
     others = [(case, digest) for case, digest in labelled if case.name not in validated]
     learned = [*labelled, *unlabelled]
-    chosen_by = {digest.image for case, digest in listed if case.name in validated}
-    _warn("copies of validation scans", chosen_by, others)
+    choosing = [(case, digest) for case, digest in listed if case.name in validated]
+    _warn("scans that are trained on are copies of validation scans", {digest.image for _, digest in choosing}, others)
     try:
-        tested = _tested(dataset.test, learned)
+        tested = _tested(dataset.test, [*listed, *unlabelled])
     except InputError as error:  # the training does without them
-        _log.warning("whether scans that are trained on are test scans too is not known: %s", error)
+        _log.warning("whether test scans take part in the training is not known: %s", error)
     else:
-        _warn("test scans too, or copies of some", tested, learned)
+        _warn("scans that are trained on are test scans too, or copies of some", tested, learned)
+        _warn("validation scans, which choose the best epoch, are test scans too, or copies of some", tested, choosing)
 
 
-def _tested(test: Sequence[Case], learned: _Hashed) -> frozenset[str]:
-    """Returns the SHA-256 of each test scan that may be a copy of one that is learned from."""
-    known = {case.image: digest.image for case, digest in learned}
+def _tested(test: Sequence[Case], others: _Hashed) -> frozenset[str]:
+    """Returns the SHA-256 of each test scan that may be a copy of another scan."""
+    known = {case.image: digest.image for case, digest in others}
     hashes = possible_copies((case.image for case in test), known, default_threads())
     return frozenset(hashes[case.image] for case in test if case.image in hashes)
 
 
-def _warn(what: str, scored: Collection[str], learned: _Hashed) -> None:
-    """Warns of scans that are learned from and whose SHA-256 is one of those that are scored."""
-    if seen := [case.name for case, digest in learned if digest.image in scored]:
-        _log.warning(
-            "scans that are trained on are %s, whose Dice is then too high: %s; leave them out",
-            what,
-            joined_names(seen),
-        )
+def _warn(what: str, scored: Collection[str], cases: _Hashed) -> None:
+    """Warns of cases whose scan's SHA-256 is one of those that are scored."""
+    if seen := [case.name for case, digest in cases if digest.image in scored]:
+        _log.warning("%s, whose Dice is then too high: %s; leave them out", what, joined_names(seen))

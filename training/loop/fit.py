@@ -126,7 +126,6 @@ class _Fit:
         """Lengthens the run from the next epoch that has not begun: one epoch has one learning rate."""
         run, position = self._run, self._position
         before, epoch = run.planned, position.epoch + (position.step > 0)
-        old = self._recipe.learning_rate(max(0, epoch - 1), epochs=before)
         run.lengthen(epoch, write=self._group.first)
         if self._group.first:
             _log.warning(
@@ -135,7 +134,7 @@ class _Fit:
                 before,
                 self._recipe.epochs,
                 epoch,
-                old,
+                self._rate(max(0, epoch - 1)),
                 self._rate(epoch),
             )
 

@@ -135,15 +135,18 @@ class Run:
     def lengthen(self, epoch: int, *, write: bool) -> None:
         """Lengthens the run to the number of epochs in its recipe and records this in the configuration.
 
-        The other options in the stored configuration stay unchanged: they describe how the run began.
+        The other options in the stored configuration stay unchanged: they describe how the run began. An earlier
+        lengthening from the same epoch or a later one, whose checkpoints are lost, is forgotten with them.
 
         Args:
             epoch: first epoch of the longer schedule.
             write: whether this process writes the file.
         """
-        step = Lengthening(epoch=epoch, epochs=self.planned)
+        kept = [step for step in self.config.lengthened if step.epoch < epoch]
+        forgotten = self.config.lengthened[len(kept) :]
+        step = Lengthening(epoch=epoch, epochs=forgotten[0].epochs if forgotten else self.planned)
         self.planned = self.config.recipe.epochs
-        self.config = msgspec.structs.replace(self.config, lengthened=(*self.config.lengthened, step))
+        self.config = msgspec.structs.replace(self.config, lengthened=(*kept, step))
         if write:
             stored = Run.open(self.path).config
             recipe = msgspec.structs.replace(stored.recipe, epochs=self.planned)

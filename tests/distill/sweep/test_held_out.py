@@ -36,6 +36,23 @@ def test_the_scored_scans_that_any_run_learned_from_are_counted_and_these_runs_n
     assert line.startswith("2 of the 2 test scans, or copies of them, are among those from which a, b learned, ")
 
 
+def test_test_scans_that_chose_the_epoch_of_a_run_are_counted_and_these_runs_named():
+    def doubts_of(case_list, *validation):
+        learned = [
+            (name, LearnedFrom(knows_all=True, validation_scans=scans))
+            for name, scans in zip("abc", validation, strict=True)
+        ]
+        return held_out_doubts(learned, IMAGES, case_list)
+
+    (line,) = doubts_of("test", frozenset({"t1", "v1"}), None, frozenset({"t1"}))
+    assert line == (
+        "1 of the 2 test scans, or copies of them, are validation scans of a, c: they chose the best epoch, and any "
+        "class offsets were fitted to them, so that their Dice is too high for new scans"
+    )
+    assert doubts_of("test", frozenset({"v1"}), None, frozenset({"v1"})) == ()
+    assert doubts_of("validation", IMAGES, None, None) == ()  # a warning of its own says what these did
+
+
 def test_networks_that_trainings_build_on_are_asked_before_these_begin(cubes, bundle_path):
     def doubts_about(case_list, cases, *networks):
         images = HeldOut(case_list, cases).check(cubes.dataset.labels)

@@ -59,14 +59,18 @@ def test_a_training_case_that_the_test_list_names_is_said(tmp_path, caplog):
     assert SAID.format(TEST, "a") in caplog.text
 
 
-def test_validation_scans_that_are_test_scans_are_not_learned_from(warned):
-    assert not warned({"a": "one"}, validation={"v": "two"}, test={"v": "two"})
+def test_validation_scans_that_are_test_scans_have_chosen_the_epoch(warned):
+    said = warned({"a": "one"}, validation={"v": "two", "w": "six"}, test={"t": "two"})
+    assert said == [
+        "validation scans, which choose the best epoch, are test scans too, or copies of some, whose Dice is then too "
+        "high: v; leave them out"
+    ]
 
 
 def test_a_test_scan_that_cannot_be_read_stops_no_training(warned):
     (said,) = warned({"a": "one"}, test={"gone": None, "t": "one"})
     assert said == (
-        "whether scans that are trained on are test scans too is not known: "
+        "whether test scans take part in the training is not known: "
         'scans cannot be compared, "test_gone.nii" cannot be read: No such file or directory'
     )
 

@@ -139,6 +139,17 @@ def test_a_run_made_longer_says_so_in_its_configuration_and_knows_what_it_follow
     assert [Run.open(run.path).config.epochs_at(epoch) for epoch in (199, 249, 250)] == [200, 300, 400]
 
 
+def test_a_run_made_longer_from_an_earlier_epoch_than_before_follows_the_newest_plan_from_there(tmp_path, config):
+    """Its newest checkpoint was damaged: epochs of the plan between are trained again."""
+    run = resumed(tmp_path, config, epochs=300)
+    run.lengthen(200, write=True)
+    for epoch, epochs in ((199, 400), (250, 500), (199, 600)):
+        run = Run.create(run.path, longer(Run.open(run.path).config, epochs), resume=True)
+        run.lengthen(epoch, write=True)
+        assert [Run.open(run.path).config.epochs_at(each) for each in (198, epoch)] == [200, epochs]
+    assert Run.open(run.path).config.lengthened == (Lengthening(epoch=199, epochs=200),)
+
+
 def longer(config, epochs):
     return msgspec.structs.replace(config, recipe=msgspec.structs.replace(config.recipe, epochs=epochs))
 
