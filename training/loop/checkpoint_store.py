@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from dataclasses import replace
 
+import msgspec
 import torch
 
 from ...runtime.errors import InputError
-from ..runs.best_weights import BestWeights
+from ...runtime.files.atomic import atomic_write
+from ..runs.best_weights import BestWeights, ClassOffsetsRecord
 from ..runs.run import Run
-from .checkpoint import Checkpoint, Position, restore, save_checkpoint, save_weights
+from .checkpoint import Checkpoint, Position, load_weights, restore, save_checkpoint, save_weights
 from .process_group import ProcessGroup
 
 _log = logging.getLogger("bedside.training")
@@ -69,8 +72,41 @@ class CheckpointStore:
         self._group.wait()
 
     def save_best(self, about: BestWeights) -> None:
-        """Saves the current weights as the run's best, and what they are."""
-        save_weights(self._run.best, self._model, about=about, write=self._group.first)
+        """Saves the current weights as the run's best, and what they are.
+
+        Where a longer run replaces weights with class offsets by some that have none yet, the old ones are kept until
+        `choose_best` can compare them.
+        """
+        run = self._run
+        if self._group.first and not about.class_offsets.epochs and run.best_weights().has_class_offsets:
+            with atomic_write(run.best_before) as temporary:
+                shutil.copyfile(run.best, temporary)
+        save_weights(run.best, self._model, about=about, write=self._group.first)
+
+    def choose_best(self, dice: float | None) -> float | None:
+        """Takes the weights from before the run was made longer if these had the higher Dice.
+
+        Args:
+            dice: mean validation Dice of the best weights now, with any class offsets; None without a score.
+
+        Returns:
+            That of the chosen weights.
+        """
+        run = self._run
+        before = self._group.broadcast_from_first(lambda: BestWeights.read(run.best_before))
+        if before.final_dice is None:
+            return dice
+        if dice is None or dice < before.final_dice:
+            load_weights(run.best_before, self._model)
+            offsets = ClassOffsetsRecord(run.config.recipe.epochs, before.final_dice)
+            self.save_best(msgspec.structs.replace(before, class_offsets=offsets))
+            dice = before.final_dice
+            if self._group.first:
+                _log.info("the weights of epoch %s stay the best: those that followed have a lower Dice", before.epoch)
+        self._group.wait()  # all have read the file
+        if self._group.first:
+            run.best_before.unlink()
+        return dice
 
     def _check_best(self, position: Position) -> None:
         """Checks that the best weights are still there: no later epoch may be as good."""

@@ -182,7 +182,7 @@ class _Fit:
                         self._checkpoints.save_best(BestWeights(epoch))
                 writer.log(epoch, row)
                 self._save(replace(self._position, epoch=epoch + 1, step=0, loss_sum=0.0, gradients={}))
-        return FitResult(self._offset_classes(), mean_loss)
+        return FitResult(self._checkpoints.choose_best(self._offset_classes()), mean_loss)
 
     def _train_epoch(self, epoch: int, loader: CropLoader) -> None:
         """Runs the remaining steps of an epoch; saves a checkpoint every `Recipe.checkpoint_every` steps."""

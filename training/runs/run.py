@@ -48,6 +48,11 @@ class Run:
         return self.path / "best.safetensors"
 
     @property
+    def best_before(self) -> Path:
+        """Path of the best weights, with class offsets, from before the run was made longer; only while that lasts."""
+        return self.path / "best-before.safetensors"
+
+    @property
     def last(self) -> Path:
         """Path of the newest checkpoint."""
         return self.path / "last.safetensors"

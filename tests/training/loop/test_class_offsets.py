@@ -245,14 +245,26 @@ def test_weights_of_a_last_epoch_that_is_done_again_get_their_offsets_again(tmp_
     assert torch.equal(load_file(run.best)["model.bias"], kept["model.bias"])
 
 
-def test_a_longer_run_forgets_the_offsets_of_weights_that_it_has_replaced(tmp_path, prepared, small_task):
+@pytest.mark.parametrize("wanted", [True, False])
+@pytest.mark.parametrize("worse", [True, False])
+def test_a_longer_run_keeps_weights_with_offsets_that_are_better_than_those_that_follow(
+    tmp_path, prepared, small_task, wanted, worse, monkeypatch
+):
+    """Each epoch's Dice is one without offsets: the longer run replaces the weights before it can compare them."""
     recipe = Recipe(epochs=1, steps_per_epoch=1, lr=1e-9, warmup=0, class_offsets=True)
     run = make_run(tmp_path / "run", small_task, recipe)
-    train(run, prepared, model=shy(), validation=prepared)
-    assert run.best_weights().class_offsets.epochs == 1
-    longer = replace(run.config, recipe=replace(recipe, epochs=2, class_offsets=False))
-    train(Run.create(run.path, longer, resume=True), prepared, model=shy(), validation=prepared)
-    assert run.best_weights().class_offsets.epochs == 0
+    first, _ = train(run, prepared, model=shy(), validation=prepared)
+    kept = load_file(run.best)["model.bias"]
+    if worse:
+        monkeypatch.setattr("bedside.training.loop.fit.offset_classes", lambda *_, **__: None)
+    longer = replace(run.config, recipe=replace(recipe, epochs=2, class_offsets=wanted))
+    again, _ = train(Run.create(run.path, longer, resume=True), prepared, model=shy(), validation=prepared)
+    found = run.best_weights()
+    assert again.best == found.final_dice == pytest.approx(first.best)
+    torch.testing.assert_close(load_file(run.best)["model.bias"], kept)
+    assert found.has_class_offsets
+    assert (found.epoch, found.class_offsets.epochs) == (0 if worse or not wanted else 1, 2)
+    assert not run.best_before.exists()
 
 
 def test_a_training_without_validation_cases_says_that_it_has_no_offsets(tmp_path, prepared, small_task, caplog):
