@@ -9,6 +9,7 @@ because the library keeps it there. Input and output stay float32: a device's co
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -120,14 +121,29 @@ def _rounding() -> AbstractContextManager[Any]:
     """Returns a context in which the result of every torch operation is rounded to float16."""
     import torch
     from torch.utils._python_dispatch import TorchDispatchMode
-    from torch.utils._pytree import tree_map_only
+    from torch.utils._pytree import tree_leaves, tree_map_only
 
     def rounded(tensor: torch.Tensor) -> torch.Tensor:
         return tensor.half().float() if tensor.dtype == torch.float32 else tensor
 
+    def round_in_place(tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.copy_(rounded(tensor))
+
+    def written(func: Any, args: Sequence[Any], named: Mapping[str, Any]) -> list[Any]:
+        """Returns the arguments that an operation changes, as in ``a += b``: the network goes on with them."""
+        arguments = func._schema.arguments
+        values = [*args, *(named.get(each.name) for each in arguments[len(args) :])]
+        return [value for each, value in zip(arguments, values, strict=True) if each.is_write]
+
     class Rounding(TorchDispatchMode):
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            result = func(*args, **(kwargs or {}))
-            return result if func.is_view else tree_map_only(torch.Tensor, rounded, result)
+            named = kwargs or {}
+            result = func(*args, **named)
+            if func.is_view:
+                return result
+            changed = tree_leaves(tree_map_only(torch.Tensor, round_in_place, written(func, args, named)))
+            return tree_map_only(
+                torch.Tensor, lambda each: each if any(each is one for one in changed) else rounded(each), result
+            )
 
     return Rounding()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ...runtime.engines import ENGINES, PRECISIONS
@@ -61,20 +61,21 @@ def _doubt_of_other_stages(option: Option, limit: float, voxels: int) -> str:
 
 
 def with_front(options: Sequence[Option]) -> tuple[Option, ...]:
-    """Returns the options with the Pareto front marked, among those that fit: time, memory and accuracy."""
-    fitting = [option for option in options if not option.exclusions]
-    return tuple(
-        replace(
-            option,
-            on_front=not option.exclusions and not any(_dominates(other, option) for other in fitting),
-        )
-        for option in options
-    )
+    """Returns the options with the Pareto front marked, among those that fit: time, memory and accuracy.
+
+    Where something fits, something is on the front, though almost equal figures could rule each other out in a circle.
+    """
+    models = _dice_of_models(options)
+    front: list[int] = []
+    for number, option in enumerate(options):
+        if not option.exclusions and not any(_dominates(options[other], option, models) for other in front):
+            front = [other for other in front if not _dominates(option, options[other], models)] + [number]
+    return tuple(replace(option, on_front=number in front) for number, option in enumerate(options))
 
 
-def _dominates(one: Option, other: Option) -> bool:
+def _dominates(one: Option, other: Option, models: Mapping[str, float]) -> bool:
     """Whether an option is at least as good as another in everything, and better in something."""
-    accuracy = _more_accurate(one, other)
+    accuracy = _more_accurate(one, other, models)
     pairs = list(zip(_costs(one), _costs(other), strict=True))
     if accuracy is None or accuracy < 0 or any(a > _EQUAL * b for a, b in pairs):
         return False
@@ -85,17 +86,17 @@ def _costs(option: Option) -> tuple[float, float]:
     return option.seconds.predicted, option.memory.predicted
 
 
-def _more_accurate(one: Option, other: Option) -> float | None:
+def _more_accurate(one: Option, other: Option, models: Mapping[str, float]) -> float | None:
     """Returns a positive number where an option is more accurate, 0 where equally; None where nobody knows.
 
-    Between models, Dice decides where it was measured of both, on the same scans; options of one model are compared by
-    exactness: those that are more exact and overlap more are not worse.
+    Between models, the models' Dice decides where that of both options was measured, on the same scans, and agrees;
+    options of one model are compared by exactness: those that are more exact and overlap more are not worse.
     """
     overlap = one.overlap - other.overlap
     if one.model != other.model:
-        if one.dice is None or other.dice is None or one.dice_of != other.dice_of or overlap < 0:
+        if one.dice is None or other.dice is None or not models or overlap < 0 or one.dice < other.dice:
             return None
-        return one.dice - other.dice
+        return models[one.model] - models[other.model]
     exactness = PRECISIONS.index(other.precision) - PRECISIONS.index(one.precision)
     return None if overlap * exactness < 0 else overlap + exactness
 

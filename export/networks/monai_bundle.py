@@ -125,10 +125,15 @@ def _task(
             patch=window.xyz,
             foreground=Foreground() if modality is Modality.CT else Foreground(above=0.05, relative=True),
             anatomy=printable(str(metadata.content.get("task", ""))),
-            intended_use=printable(str(metadata.content.get("intended_use", Task.intended_use))),
+            **_stated(metadata.content, "intended_use"),
         )
     except FieldError as error:
         raise InputError(f'"{path.name}": {error}') from None
+
+
+def _stated(content: Mapping[str, Any], name: str) -> dict[str, str]:
+    """Returns a field of the metadata as the task's field of this name; nothing where the metadata lack it."""
+    return {name: printable(str(content[name]))} if name in content else {}
 
 
 def _only(formats: Any, side: str) -> Mapping[str, Any]:

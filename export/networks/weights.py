@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -49,9 +49,10 @@ def copy_weights(
     Raises:
         InputError: the content holds other tensors than the network, or a value that is not finite.
     """
-    named = ((name_of(_unwrapped(name)), tensor) for name, tensor in _tensors(content, file).items())
+    own = network.state_dict()
+    named = ((name_of(_unwrapped(name, own)), tensor) for name, tensor in _tensors(content, file).items())
     tensors = {name: tensor for name, tensor in named if name is not None}
-    _check(network.state_dict(), tensors, file)
+    _check(own, tensors, file)
     network.load_state_dict(tensors)
 
 
@@ -73,8 +74,9 @@ def _tensors(content: object, file: str) -> dict[str, Tensor]:
     return tensors
 
 
-def _unwrapped(name: str) -> str:
-    for wrapper in _WRAPPERS:
+def _unwrapped(name: str, own: Collection[str]) -> str:
+    """Returns a tensor's name without the prefixes of wrappers, in any order; a part of the network may be named so."""
+    while name not in own and (wrapper := next(filter(name.startswith, _WRAPPERS), None)):
         name = name.removeprefix(wrapper)
     return name
 

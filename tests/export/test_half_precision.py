@@ -173,6 +173,21 @@ class TestRounding:
         logits = RoundedStudent(Overflow()).infer(np.full((1, 1, 1, 1, 1), 2, np.float32))
         assert logits.item() == np.inf
 
+    def test_sums_in_place_are_rounded_for_whoever_goes_on_with_them(self):
+        """As residual blocks add what they were given: ``x += identity``."""
+
+        class Residual(torch.nn.Module):
+            def forward(self, image):
+                total = image * 40000
+                other = total  # the same tensor
+                total += image * 40000
+                torch.add(image, 1 / 3, out=image)
+                return torch.stack([other * 1e-3, image])
+
+        overflown, third = RoundedStudent(Residual()).infer(np.ones((1, 1, 1, 1, 1), np.float32)).ravel()
+        assert overflown == np.inf
+        assert third == np.float32(np.float16(4 / 3))
+
     def test_outside_nothing_is_rounded_and_the_student_keeps_its_weights(self):
         third = torch.nn.Conv3d(1, 1, 1)
         with torch.no_grad():

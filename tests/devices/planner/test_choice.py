@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from bedside.devices.planner.choice import judged, reason_of_choice, recommended, shown_bytes, shown_seconds, with_front
 from bedside.devices.planner.report import Limits, Option
 from bedside.devices.planner.roofline import Interval
@@ -94,6 +95,28 @@ def test_a_file_that_is_some_bytes_smaller_rules_nothing_out():
 def test_of_equals_the_preferred_engine_is_recommended():
     options = with_front([option(1, engine=name) for name in ("onnxruntime", "openvino")])
     assert recommended(options).engine == "openvino"
+
+
+@pytest.mark.parametrize("seconds", [(10, 10, 10, 10), (10.1, 10, 10.05, 10), (10, 10.05, 10.1, 9.95)])
+@pytest.mark.parametrize("dice", [(0.8, 0.8005, 0.8003, 0.799), (0.79, 0.81, 0.81, 0.8), (0.8, 0.8, 0.8, 0.8)])
+def test_options_of_two_models_do_not_rule_each_other_out_in_a_circle(dice, seconds):
+    """By exactness within a model and by each option's own Dice between models, each would have its better."""
+    kinds = [("a", "fp32"), ("a", "int8"), ("b", "fp32"), ("b", "int8")]
+    options = with_front(
+        [
+            option(time, precision=precision, model=model, dice=score)
+            for (model, precision), time, score in zip(kinds, seconds, dice, strict=True)
+        ]
+    )
+    assert any(each.on_front for each in options)
+    assert recommended(options).model in {
+        name for (name, _), score in zip(kinds, dice, strict=True) if score == max(dice)
+    }
+
+
+def test_a_fast_option_that_has_lost_accuracy_rules_no_better_model_out():
+    options = with_front([option(2, dice=0.9), option(1, precision="int8", dice=0.2), option(1.5, dice=0.8, model="b")])
+    assert all(each.on_front for each in options)
 
 
 def test_what_does_not_fit_rules_nothing_out():

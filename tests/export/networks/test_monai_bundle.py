@@ -13,6 +13,7 @@ from bedside.export.networks.monai_bundle import is_monai_bundle
 from bedside.runtime import Grid, Segmenter, write_volume
 from bedside.runtime.errors import InputError, UsageError
 from bedside.runtime.task import Intensity
+from bedside.runtime.task_presets import PRESETS
 from monai.bundle import ConfigParser
 from monai.networks.nets.swin_unetr import SwinUNETR
 
@@ -132,6 +133,16 @@ def test_metadata_that_names_no_classes_of_one_scan_is_refused(tmp_path, side, c
     next(iter(described["network_data_format"][side].values())).update(change)
     with pytest.raises(InputError, match=message):
         opened(tmp_path, None, described)
+
+
+@pytest.mark.parametrize("stated", ["Trials alone.", None])
+def test_what_it_is_intended_for_is_what_its_metadata_state_or_what_any_task_has(tmp_path, stated):
+    described = metadata()
+    del described["intended_use"]
+    if stated is not None:
+        described["intended_use"] = stated
+    found = opened(tmp_path, None, described).task
+    assert found.intended_use == (stated or PRESETS["btcv"].intended_use)
 
 
 def test_another_number_of_labels_than_classes_is_refused(tmp_path):

@@ -26,6 +26,8 @@ def layer(value: float) -> nn.Linear:
         lambda state: {"state_dict": state, "epoch": 3},
         lambda state: {"model": {f"module.{name}": tensor for name, tensor in state.items()}},
         lambda state: {"network_weights": {f"_orig_mod.{name}": tensor for name, tensor in state.items()}},
+        lambda state: {f"_orig_mod.module.{name}": tensor for name, tensor in state.items()},
+        lambda state: {f"module._orig_mod.{name}": tensor for name, tensor in state.items()},
     ],
 )
 def test_tensors_are_found_under_the_usual_names_and_prefixes(tmp_path, wrapped):
@@ -33,6 +35,19 @@ def test_tensors_are_found_under_the_usual_names_and_prefixes(tmp_path, wrapped)
     network = layer(0.0)
     load_weights(network, tmp_path / "weights.pt")
     assert network(torch.ones(1, 2)).item() == 21.0  # 7 + 7 + 7
+
+
+def test_a_part_of_the_network_may_be_named_as_a_wrapper_is():
+    class Holder(nn.Module):
+        def __init__(self, value: float):
+            super().__init__()
+            self.module = layer(value)
+
+    for prefix in ("", "module.", "_orig_mod."):
+        network = Holder(0.0)
+        content = {f"{prefix}{name}": tensor for name, tensor in Holder(7.0).state_dict().items()}
+        copy_weights(network, content, "weights.pt")
+        assert network.module(torch.ones(1, 2)).item() == 21.0
 
 
 def test_a_safetensors_file_and_a_file_within_a_zip_are_read(tmp_path):
