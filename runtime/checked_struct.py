@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum
 from functools import cache
-from typing import Any, cast, get_args
+from typing import Any, cast, get_args, get_origin
 
 import msgspec
 
@@ -59,7 +59,8 @@ def _reason(error: Exception, given: Any, kind: Any) -> str:
     """Rewrites msgspec's message ("Expected `int | null`, got `str` - at `$[0]`") in the style of bedside's own."""
     reason, _, place = str(error).partition(" - at `$")
     if reason.startswith("Invalid enum value") and not place:
-        return f"expected {', '.join(_accepted_strings(kind))}, got {shown(given)}"
+        others = " or a list" if any(get_origin(option) in (tuple, list) for option in get_args(kind)) else ""
+        return f"expected {', '.join(_accepted_strings(kind))}{others}, got {shown(given)}"
     reason = reason.replace("`", "").replace("Expected", "expected").replace("null", "None").replace("array", "list")
     return reason + (f" at {place.rstrip('`')}" if place else "")
 

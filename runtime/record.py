@@ -17,6 +17,7 @@ from .engines import default_threads, engine_entries, package_version
 from .errors import ExitCode, printable
 from .files.atomic import atomic_write
 from .files.hashing import file_sha256
+from .files.system_files import is_file
 from .result import Result
 
 _PACKAGES = ("numpy", "nibabel", "msgspec")  # and those of the engines
@@ -152,7 +153,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         if scan.is_dir():
             message = re.sub(r'^"[^"]*": ', "", message)
         try:
-            digest = file_sha256(scan)
+            digest = file_sha256(scan) if is_file(scan) else None  # reading a pipe would wait for its writer
         except OSError:
             digest = None
         return Outcome(finished=_now(), exit_code=exit_code, input_sha256=digest, error=message)

@@ -28,6 +28,8 @@ def label_names(task: str | None, labels: str | None) -> tuple[str, ...] | None:
         names = tuple(utf8_name(name.strip()) for name in labels.split(","))
         if len(set(names)) < len(names) or "" in names:
             raise UsageError(f"evaluate: --labels takes each name once, with commas between them, got {labels!r}")
+        if any(name.lower() == "background" for name in names):
+            raise UsageError('evaluate: --labels names the labels from 1 on: leave "background", label 0, out')
         return ("background", *names)
     if task is None:
         return None

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from nibabel.arrayproxy import ArrayProxy
 from nibabel.nifti1 import Nifti1Pair
 from nibabel.spatialimages import HeaderDataError
 
@@ -18,7 +19,7 @@ from ..memory.memory_limit import check_memory
 from ..shortage import raise_shortage
 from .byte_stream import ByteStream
 from .nifti_file import volume_index
-from .nifti_header import MAX_FILE_BYTES, Form, NiftiHeader, read_header, set_single_file
+from .nifti_header import Form, NiftiHeader, read_header, set_single_file
 from .volume import Volume, as_voxels
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def image_volume(image: Nifti1Pair, volume: int | None = None, prefer: Form | No
     index = volume_index(header, volume, _NAME)
     on_disk = bool(getattr(image.dataobj, "is_proxy", False))
     if on_disk:
-        _prove_file(image, header)
+        _prove_file(image)
         check_memory(f'"{_NAME}":', math.prod(header.shape) * _DOUBLE)
     data = as_voxels(_NAME, _one_volume(image, header, index))
     if on_disk and data.dtype.kind == "f":
@@ -104,19 +105,21 @@ class _HeaderBytes(io.BytesIO):
         return None
 
 
-def _prove_file(image: Nifti1Pair, header: NiftiHeader) -> None:
-    """Reads a compressed file to its end to verify the checksum; nibabel stops at the last voxel.
+def _prove_file(image: Nifti1Pair) -> None:
+    """Checks that a file ends with its last voxel, where nibabel stops, and verifies a compressed one's checksum.
 
     Raises:
-        InputError: the file is damaged, or no longer exists.
+        InputError: the file is damaged, holds more or fewer bytes, or no longer exists.
     """
     file: Any = image.file_map["image"].filename
-    if not isinstance(file, str):
+    stored: Any = image.dataobj  # as it was opened; the header may have been changed since
+    if not (isinstance(file, str) and isinstance(stored, ArrayProxy)):
         return
+    expected = stored.offset + math.prod(stored.shape) * stored.dtype.itemsize
     with ByteStream(Path(file)) as stream:
+        stream.check_length(expected)
         if stream.is_gzip:
-            stream.check_room(header.volumes * header.volume_bytes)
-            stream.skip(MAX_FILE_BYTES)
+            stream.skip(expected)
             stream.finish()
 
 

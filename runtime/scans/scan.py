@@ -43,7 +43,7 @@ class Scan:
         self, source: ScanSource | Volume, replace_nan: float | None = None, cancel: Cancel | None = None
     ) -> None:
         self._source = source
-        half = self._dtype == np.float16
+        half = self._dtype.type is np.float16  # in any byte order
         if replace_nan is not None and not abs(replace_nan) <= float(np.finfo(np.float16 if half else np.float32).max):
             wanted = "a finite number in float16, as the volume is" if half else "a finite number"
             raise UsageError(f"replace_nan: expected {wanted}, got {replace_nan}")

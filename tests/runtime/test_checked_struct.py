@@ -1,6 +1,7 @@
 """A checked struct accepts from Python what it accepts from a file, and names the field it refuses."""
 
 from enum import Enum
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -18,6 +19,7 @@ class Picture(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     size: tuple[int, int]
     colour: Colour = Colour.GREY
     scale: float | None = None
+    planes: tuple[str, ...] | Literal["all"] = ()
 
 
 def test_lists_names_and_numpy_scalars_become_the_declared_types():
@@ -32,6 +34,7 @@ def test_lists_names_and_numpy_scalars_become_the_declared_types():
         ({"size": (3, "4")}, "size: expected int, got str at [1]"),
         ({"colour": "blue"}, 'colour: expected grey, rgb, got "blue"'),
         ({"scale": "x"}, "scale: expected float | None, got str"),
+        ({"planes": "axial"}, 'planes: expected all or a list, got "axial"'),
     ],
 )
 def test_another_type_is_refused_with_the_field_and_what_came(changes, message):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -53,6 +54,11 @@ def test_the_scans_name_is_not_in_the_record_of_a_failure(scan, message, recorde
     outcome = Outcome.failed(scan, message, 3)
     assert (outcome.error, outcome.exit_code, outcome.output_sha256) == (recorded, 3, None)
     assert outcome.input_sha256 == hashlib.sha256(b"scan").hexdigest()
+
+
+def test_a_pipe_that_a_scan_was_expected_in_is_not_opened(tmp_path):
+    os.mkfifo(tmp_path / "scan.nii.gz")
+    assert Outcome.failed(tmp_path / "scan.nii.gz", "expected a file, got a pipe", 3).input_sha256 is None
 
 
 def test_a_name_that_had_to_be_escaped_is_left_out_too(tmp_path):

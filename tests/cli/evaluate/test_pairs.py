@@ -24,6 +24,13 @@ def test_names_come_from_the_option_or_from_the_task():
     assert label_names("btcv", None) == load_task("btcv").labels
 
 
+@pytest.mark.parametrize("labels", ["background,liver,spleen", "liver,Background"])
+def test_the_background_is_no_label_to_be_named(labels):
+    """It would be taken for the name of label 1."""
+    with pytest.raises(UsageError, match='--labels names the labels from 1 on: leave "background", label 0, out'):
+        label_names(None, labels)
+
+
 @pytest.mark.parametrize("labels", ["", "liver,", "liver,spleen, liver"])
 def test_an_empty_or_repeated_name_is_refused(labels):
     with pytest.raises(UsageError, match="--labels takes each name once"):

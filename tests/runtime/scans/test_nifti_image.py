@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from bedside.runtime import Grid, InputError, ResourceError, Segmenter, UsageError, read_volume
 from bedside.runtime.memory import memory_limit
+from bedside.runtime.scans.byte_stream import ByteStream
 from bedside.runtime.scans.nifti_image import ImageMemory
 from bedside.runtime.scans.open_scan import open_scan
 
@@ -86,11 +87,34 @@ def test_a_damaged_file_behind_an_image_is_refused_where_nibabel_reads_it(tmp_pa
         open_scan(image)
 
 
+@pytest.mark.parametrize("name", ["ct.nii", "ct.nii.gz"])
+def test_a_file_with_more_behind_its_last_voxel_is_refused_as_it_is_by_its_path(tmp_path, nifti, name):
+    path = nifti.saved(tmp_path, name=name)
+    content = path.read_bytes()
+    path.write_bytes(content + (gzip.compress(bytes(2000)) if name.endswith(".gz") else bytes(2000)))
+    image = nib.load(path)
+    image.header.set_data_dtype(np.float64)  # what it will be saved as says nothing of the file
+    for scan in (path, image):
+        with pytest.raises(InputError, match="the file holds more"):
+            open_scan(scan).load()
+
+
+def test_a_small_file_that_expands_to_gigabytes_is_left_after_its_last_voxel(tmp_path, nifti, monkeypatch):
+    path = nifti.saved(tmp_path)
+    path.write_bytes(path.read_bytes() + gzip.compress(bytes(10**8), compresslevel=9))
+    image, read = nib.load(path), []
+    real = ByteStream.skip
+    monkeypatch.setattr(ByteStream, "skip", lambda stream, count: read.append(real(stream, count)) or read[-1])
+    with pytest.raises(InputError, match="the file holds more"):
+        open_scan(image)
+    assert sum(read) < 10**6
+
+
 def test_a_file_that_ends_too_early_or_is_gone_is_refused(tmp_path, nifti):
     path = nifti.saved(tmp_path, name="ct.nii")
     image = nib.load(path)
     path.write_bytes(path.read_bytes()[:-10])
-    with pytest.raises(InputError, match='"scan": its voxels cannot be read'):
+    with pytest.raises(InputError, match=r'"ct\.nii": the header specifies .* bytes, the file holds fewer'):
         open_scan(image)
     path.unlink()
     with pytest.raises(InputError, match=r'"ct\.nii": file not found'):

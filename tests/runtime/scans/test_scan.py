@@ -43,6 +43,9 @@ def test_a_replacement_beyond_the_volumes_own_type_is_refused():
     with pytest.raises(UsageError, match=r"replace_nan: expected a finite number in float16, .*, got 1000000\.0"):
         Scan(half, replace_nan=1e6)
     assert Scan(half, replace_nan=65504).load() is half
+    swapped = Volume(half.data.astype(">f2"), half.grid)
+    with pytest.raises(UsageError, match="replace_nan: expected a finite number in float16"):
+        Scan(swapped, replace_nan=1e6)
 
 
 def test_a_value_that_is_not_finite_is_refused_by_its_plane():
