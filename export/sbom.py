@@ -24,7 +24,10 @@ from ..runtime.engines import ENGINES, package_version
 
 SBOM_NAME = "sbom.cdx.json"  # as CycloneDX names such files
 _MODEL_SUFFIXES = {".onnx", ".xml", ".bin"}
-_MADE_WITH = ("torch", "monai", "numpy", "onnx", "onnxscript", "onnxconverter-common", "nncf", "openvino")
+_MADE_WITH = (
+    "torch", "monai", "numpy", "onnx", "onnxscript", "onnxconverter-common", "nncf", "onnxruntime", "openvino",
+)  # fmt: skip
+_OF_EXTRA = re.compile(r";.*\bextra\b")  # a requirement that the device install leaves out
 _BUNDLE = "bundle"  # reference within the file
 # Licences that models have, as SPDX spells them; CycloneDX wants any other as a name.
 _SPDX = {
@@ -135,7 +138,8 @@ def _runtime_packages(manifest: Manifest) -> list[dict[str, Any]]:
     packages: list[dict[str, Any]] = []
     for name, versions in (*required.items(), *((each, "") for each in sorted(engines))):
         package = _package(name, package_version(name))
-        package["scope"] = "required" if name in required else "optional"  # one of the engines is enough
+        # One of the engines is enough, and a condition such as Python's version does not hold on every device.
+        package["scope"] = "required" if name in required and ";" not in versions else "optional"
         if versions:
             package["properties"] = [{"name": "bedside:requires", "value": versions}]
         packages.append(package)
@@ -143,13 +147,16 @@ def _runtime_packages(manifest: Manifest) -> list[dict[str, Any]]:
 
 
 def _requirements() -> dict[str, str]:
-    """Returns package → accepted versions of the device install; none where bedside runs without being installed."""
+    """Returns package → accepted versions of the device install, as in `>=2; python_version < "3.11"`.
+
+    There are none where bedside runs without being installed.
+    """
     try:
         stated = requires("bedside") or []
     except PackageNotFoundError:
         return {}
-    parsed = (re.match(r"([\w.-]+?)\s*([<>=!~].*)?$", each) for each in stated if ";" not in each)
-    return {found[1]: found[2] or "" for found in parsed if found is not None}
+    parsed = (re.match(r"([\w.-]+)\s*(.*)$", each) for each in stated if not _OF_EXTRA.search(each))
+    return {found[1]: found[2] for found in parsed if found is not None}
 
 
 def _installed(packages: Sequence[str]) -> list[dict[str, Any]]:

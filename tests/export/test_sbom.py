@@ -67,7 +67,7 @@ def test_packages_that_made_it_and_that_run_it_have_their_versions(manifest):
     content = listed(manifest)
     tools = {each["name"]: each["purl"] for each in content["metadata"]["tools"]["components"]}
     assert tools["bedside"] == f"pkg:pypi/bedside@{__version__}"
-    assert {"torch", "onnx", "nncf", "openvino"} <= tools.keys()
+    assert {"torch", "onnx", "nncf", "onnxruntime", "openvino"} <= tools.keys()
     numpy = component(content, "numpy")
     assert (numpy["scope"], numpy["properties"]) == ("required", [{"name": "bedside:requires", "value": ">=1.26"}])
     assert component(content, "onnxruntime")["scope"] == "required"
@@ -109,10 +109,22 @@ def test_a_source_tree_and_packages_without_metadata_are_listed_without_versions
     assert [each["name"] for each in content["metadata"]["tools"]["components"]] == ["bedside"]
 
 
-def test_a_version_with_a_build_is_escaped_and_requirements_with_conditions_are_left_out(manifest, monkeypatch):
+def test_a_version_with_a_build_is_escaped(manifest, monkeypatch):
     monkeypatch.setattr(module, "package_version", lambda package: "2.6.0+cpu")
-    monkeypatch.setattr(module, "requires", lambda package: ["a-b", "numpy>=1.26", "c>=1; python_version < '3.11'"])
+    assert component(listed(manifest), "numpy")["purl"] == "pkg:pypi/numpy@2.6.0%2Bcpu"
+
+
+def test_what_some_devices_need_is_optional_and_what_an_extra_needs_is_left_out(manifest, monkeypatch):
+    conditions = [
+        "c>=1; python_version < '3.11'",
+        "d; extra == 'train'",
+        "e>=2; python_version < '3.11' and extra == 'x'",
+    ]
+    monkeypatch.setattr(module, "requires", lambda package: ["a-b", "numpy>=1.26", *conditions])
     content = listed(manifest)
-    assert component(content, "numpy")["purl"] == "pkg:pypi/numpy@2.6.0%2Bcpu"
+    some = component(content, "c")
+    assert some["scope"] == "optional"
+    assert some["properties"] == [{"name": "bedside:requires", "value": ">=1; python_version < '3.11'"}]
+    assert component(content, "a-b")["scope"] == "required"
     assert "properties" not in component(content, "a-b")
-    assert "c" not in {each["name"] for each in content["components"]}
+    assert not {"d", "e"} & {each["name"] for each in content["components"]}
