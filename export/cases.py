@@ -134,17 +134,32 @@ class ExportCases:
             task: the student's task.
 
         Raises:
-            InputError: a label map is refused or has labels that the task lacks, or a file cannot be read.
+            InputError: a label map is refused or has labels that the task lacks, one of `without_organ` has an organ,
+                or a file cannot be read.
         """
-        if not self.gate:
+        gate = self._numbered("gate case", self.gate)
+        bare = self._numbered("case without organ", self.without_organ)
+        if not gate and not bare:
             return self
-        cases = [
-            Case(f"gate case {number}", Path(image), label if isinstance(label, OrganMasks) else Path(label))
-            for number, (image, label) in enumerate(self.gate, start=1)
+        choice = choose_gate_cases((*gate, *bare), task, len(gate) + len(bare))
+        for case in bare:
+            if (case.image, case.label) in choice.cases:
+                raise InputError(f"{case.name}: its label map has an organ; expected none, give it as a gate case")
+        without_organ = choice.without_organ if choice.cases else self.without_organ
+        remarks = (*self.remarks, *choice.remarks)
+        return replace(self, gate=choice.cases, without_organ=without_organ, remarks=remarks)
+
+    def _numbered(self, name: str, pairs: Sequence[GateCase]) -> list[Case]:
+        """Returns the pairs as cases with a number from 1 in their names."""
+        return [
+            Case(
+                f"{name} {number}",
+                Path(image),
+                label if isinstance(label, OrganMasks) else Path(label),
+                ignore=self.ignore,
+            )
+            for number, (image, label) in enumerate(pairs, start=1)
         ]
-        choice = choose_gate_cases((replace(case, ignore=self.ignore) for case in cases), task, len(cases))
-        bare, remarks = (*self.without_organ, *choice.without_organ), (*self.remarks, *choice.remarks)
-        return replace(self, gate=choice.cases, without_organ=bare, remarks=remarks)
 
     def note(self, image: Path, warnings: Sequence[str]) -> None:
         """Keeps the warnings about a scan, for `scan_warnings`; a scan that is read again has each of them once."""

@@ -132,6 +132,17 @@ def test_the_gate_of_a_caller_has_each_scan_once_and_those_without_organ_apart(t
     assert "given twice or are copies of others: 1" in cases.warning
 
 
+def test_a_case_without_organ_of_a_caller_has_none(toy_task, tmp_path):
+    first, bare, more = (write_pair(tmp_path, *each) for each in (("a", (1, 2)), ("b", ()), ("c", (1,))))
+    own = ExportCases(gate=[first, bare], without_organ=[bare])
+    assert own.with_checked_gate(toy_task).without_organ == (bare,)  # given twice
+    with pytest.raises(InputError, match=r"case without organ 2: its label map has an organ; expected none"):
+        ExportCases(gate=[first], without_organ=[bare, more]).with_checked_gate(toy_task)
+    with pytest.raises(InputError, match=r"case without organ 1: its label map has an organ"):
+        ExportCases(without_organ=[more]).with_checked_gate(toy_task)
+    assert ExportCases(without_organ=[bare]).with_checked_gate(toy_task).without_organ == [bare]
+
+
 def test_scans_of_an_unusual_kind_are_told_of_once_however_often_they_are_read():
     cases = ExportCases(calibration=["a.nii", "b.nii"], gate=[("c.nii", "d.nii")])
     for image, warnings in (("a.nii", ()), ("b.nii", ("looks like MR",)), ("b.nii", ("looks like MR",)), ("c.nii", ())):
