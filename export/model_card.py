@@ -170,7 +170,7 @@ def _gate(manifest: Manifest) -> str:
                 str(variant.dice_drop or "–"),
                 f"{max(border.difference for border in borders):.4f}" if borders else "–",
                 f"{max(border.confidence_shift for border in borders):.4f}" if borders else "–",
-                f"{variant.ms_per_window:.3g}" if variant.ms_per_window else "–",
+                variant.window_time,
                 variant.verdict,
             )
         )
@@ -180,7 +180,8 @@ def _gate(manifest: Manifest) -> str:
     cases, timed_on = manifest.gate_cases, manifest.timed_on
     text = f"Gate cases: {cases}, segmented through the whole runtime. Of |Δp| and the shift: the worst organ's."
     if timed_on is not None:
-        text += f" Times are of {timed_on.cpu}, CPU threads: {timed_on.threads}; they say nothing about other machines."
+        text += f" Times are of {timed_on.cpu}, CPU threads: {timed_on.threads}, unless they name another device; "
+        text += "they say nothing about other machines."
     if care:
         text += f"\n\n**Read the figures with care:** {care}."
     return f"## Gate\n\n{text}\n\n" + _table((*head, "ms per window", "gate"), rows)

@@ -75,7 +75,7 @@ def bundle_tables(bundle: Bundle) -> list[str | Table]:
             variant.name,
             "left out" if variant in manifest.left_out else _megabytes(manifest.variant_bytes(variant)),
             f"{100 * parity.label_agreement:.2f} %" if parity else "–",
-            f"{variant.ms_per_window:.3g}" if variant.ms_per_window else "–",
+            variant.window_time,
             variant.verdict,
         )
         gate.add_row(

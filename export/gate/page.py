@@ -64,6 +64,7 @@ def write_parity_page(path: Path, manifest: Manifest, cases: ExportCases, scores
     """
     variants = manifest.all_variants
     compared = [variant for variant in variants if variant.organ_drops]
+    measured = {name for each in variants for name in (*each.dice, *each.spurious, *each.borders)}
     fields = {
         "manifest": manifest,
         "variants": variants,
@@ -71,7 +72,7 @@ def write_parity_page(path: Path, manifest: Manifest, cases: ExportCases, scores
         "organs": [
             _Organ(name, label_colour(index))
             for index, name in enumerate(manifest.task.labels)
-            if any(name in variant.dice or name in variant.borders for variant in variants) and index
+            if index and name in measured
         ],
         "verdict": verdict,
         "drops": drops_picture(compared) if compared else None,

@@ -159,9 +159,13 @@ class Manifest(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return tuple(variant for variant in self.all_variants if variant.passed is False)
 
     def not_worth(self, variant: Variant) -> str:
-        """Returns why a variant is not worth choosing on the machine that timed it, as a message; empty if it is."""
-        able = [each for each in self.variants if each.passed is not False]
-        better = variant.more_exact_and_as_fast(able)
+        """Returns why a variant is not worth choosing on the device that timed it, as a message; empty if it is.
+
+        Only variants timed on the same device count, for another machine may lack the others. Bundles of earlier
+        versions do not tell the devices of their times, which count as one.
+        """
+        able = (each for each in self.variants if each.passed is not False)
+        better = variant.more_exact_and_as_fast(each for each in able if each.timed_device == variant.timed_device)
         if better is None:
             return ""
         times = f"{variant.ms_per_window:.3g} against {better.ms_per_window:.3g} ms per window"

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import msgspec
 
 from ..checked_struct import CheckedStruct
-from ..engines import ENGINES, PRECISIONS, ModelFormat, Precision
+from ..engines import CPU, ENGINES, PRECISIONS, ModelFormat, Precision
 from ..errors import FieldError
 from ..shown_value import shown
 from .figures import BorderProbabilities, DiceDrop, Parity, SpuriousVolume
@@ -76,6 +76,14 @@ class Variant(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def mean_dice(self) -> float | None:
         """Mean Dice over the organs of the gate cases; None where nothing was measured."""
         return sum(self.dice.values()) / len(self.dice) if self.dice else None
+
+    @property
+    def window_time(self) -> str:
+        """``ms_per_window`` for people, with the device unless that is the CPU; a dash where it was not measured."""
+        if self.ms_per_window is None:
+            return "–"
+        device = "" if self.timed_device in ("", CPU) else f" ({self.timed_device})"
+        return f"{self.ms_per_window:.3g}{device}"
 
     @property
     def verdict(self) -> str:

@@ -80,8 +80,13 @@ def test_times_name_their_machine_and_what_is_not_worth_it(manifest):
     fp32, int8 = (msgspec.structs.replace(each, ms_per_window=80.0) for each in manifest.variants)
     machine = TimedMachine(identity="0" * 64, cpu="Some CPU", threads=2)
     card = model_card(msgspec.structs.replace(manifest, variants=(fp32, int8), timed_on=machine))
-    assert "Times are of Some CPU, CPU threads: 2; they say nothing about other machines." in card
+    assert "Times are of Some CPU, CPU threads: 2, unless they name another device; they say nothing about" in card
     assert "- onnxruntime int8 is not worth it: not 5 % faster than onnxruntime fp32" in card
+
+
+def test_a_time_of_a_gpu_names_it(manifest):
+    card = model_card(with_int8(manifest, ms_per_window=1.9, timed_device="CUDA:0, Some GPU, driver 1"))
+    assert "| 1.9 (CUDA:0, Some GPU, driver 1) |" in card
 
 
 def test_layers_kept_out_of_int8_have_their_price(manifest):

@@ -90,6 +90,17 @@ def test_dice_of_every_variant_is_whole_on_80_columns(exported, monkeypatch):
     assert "…" not in shown.getvalue()
 
 
+def test_a_time_of_a_gpu_names_it(exported, monkeypatch):
+    with Bundle.open(exported) as bundle:
+        fp32 = bundle.manifest.variants[0]
+        gpu = msgspec.structs.replace(fp32, ms_per_window=1.9, timed_device="GPU.1, Arc, driver 24")
+        monkeypatch.setattr(bundle, "manifest", msgspec.structs.replace(bundle.manifest, variants=(gpu,), left_out=()))
+        tables = [part for part in bundle_tables(bundle) if not isinstance(part, str)]
+    shown = io.StringIO()
+    Console(file=shown, width=120).print(*tables)
+    assert "1.9 (GPU.1, Arc, driver 24)" in shown.getvalue()
+
+
 def test_inspect_refuses_an_altered_bundle_with_exit_code_4(exported, tmp_path, capsys):
     import shutil
 

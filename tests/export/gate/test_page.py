@@ -36,13 +36,20 @@ def manifest(bundle_path) -> Manifest:
         int8, dice={"fat": 0.8988}, dice_drop=drop, organ_drops={"fat": drop}, borders={"fat": border}, passed=True,
         ms_per_window=79.0, spurious={"fat": SpuriousVolume(cases=1, excess_ml=0.34, organ_ml=20.0)},
     )  # fmt: skip
-    bf16 = msgspec.structs.replace(int8, precision="bf16", passed=False, gate_reason="fat: lost", ms_per_window=40.0)
+    invented = {"bone": SpuriousVolume(cases=1, excess_ml=7.5, organ_ml=0.0)}
+    bf16 = msgspec.structs.replace(
+        int8, precision="bf16", passed=False, gate_reason="fat: lost", ms_per_window=40.0, spurious=invented,
+        timed_device="GPU.1, Some GPU, driver 1",
+    )  # fmt: skip
     return msgspec.structs.replace(
         manifest,
         variants=(fp32, int8),
         left_out=(bf16,),
         gate_cases=1,
-        sensitive_layers=(SensitiveLayer(name="encoder.1.1.0", price=0.609),),
+        sensitive_layers=(
+            SensitiveLayer(name="encoder.1.1.0", price=0.609),
+            SensitiveLayer(name="head", price=1.25, precision="uint8"),
+        ),
         timed_on=TimedMachine(identity="0" * 64, cpu="Some CPU", threads=2),
         overlap_curve=(
             OverlapPoint(overlap=0.25, dice={"fat": 0.9}, windows=8, seconds=1.5),
@@ -99,13 +106,30 @@ def test_volumes_of_organs_that_a_variant_invents_are_listed(page):
     assert "<td>+0.34</td>" in page
 
 
+def test_so_is_an_organ_that_no_gate_case_and_no_patch_has(page):
+    table = page.partition("Organs in cases that lack them")[2].partition("</table>")[0]
+    assert "<td>+7.5</td>" in table
+
+
+def test_the_lead_calls_gate_cases_neither_held_out_nor_zero(page, manifest, tmp_path):
+    assert "in float32, on 1 gate case." in " ".join(page.split())
+    manifest = msgspec.structs.replace(manifest, gate_cases=0, variants=manifest.variants[:1], left_out=())
+    alone = write_parity_page(tmp_path / "alone.html", manifest, ExportCases(), {}).read_text()
+    assert "in float32, on patches alone: there are no gate cases." in " ".join(alone.split())
+
+
+def test_a_time_of_a_gpu_names_it(page):
+    assert "<td>79</td>" in page
+    assert "<td>40 (GPU.1, Some GPU, driver 1)</td>" in page
+
+
 def test_it_names_what_failed_and_what_is_not_worth_it(page):
     text = " ".join(re.sub("<[^>]*>", "", page).split())
     assert "onnxruntime bf16 failed and is not in the bundle." in text
     assert "onnxruntime bf16 failed: fat: lost." in text
     assert "passed, not worth it" in text
     assert "not 5 % faster than onnxruntime fp32 (79 against 80 ms per window)" in text
-    assert "Times are of Some CPU with 2 threads" in text
+    assert "Times are of Some CPU with 2 threads unless they name another device" in text
 
 
 def test_it_has_the_figures_of_every_organ(page):
@@ -113,7 +137,7 @@ def test_it_has_the_figures_of_every_organ(page):
     assert "0.8988 +0.0012 (-0.0005 … +0.0030)" in text
     assert "0.0123 shift 0.0045error 0.0678" in text
     assert "Layers kept out of int8" in text
-    assert "encoder.1.1.061 %" in text
+    assert "int8encoder.1.1.061 % uint8head125 %".replace(" ", "") in text.replace(" ", "")
     assert "0.25 0.9000 8 1.5".replace(" ", "") in text.replace(" ", "")
 
 

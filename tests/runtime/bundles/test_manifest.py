@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 from bedside.runtime import Bundle, Postprocessing, write_manifest
 from bedside.runtime.bundles.manifest import FileEntry, decode_manifest
@@ -128,6 +129,17 @@ def test_a_variant_is_compared_with_the_fastest_more_exact_one_that_passed(toy, 
     assert "than openvino bf16 (50 against 49 ms" in toy.manifest(task, (fp32, bf16, int8)).not_worth(int8)
     assert toy.manifest(task, (fp32, failed, int8)).not_worth(int8) == ""
     assert toy.manifest(task, (fp32, bf16, int8)).not_worth(fp32) == ""
+
+
+def test_a_variant_is_compared_with_those_that_the_same_device_ran(toy, task):
+    fp32 = timed("fp32", 100.0, passed=True, timed_device="CPU")
+    int8 = timed("int8", 50.0, passed=True, timed_device="CPU")
+    gpu = {"engine": "tensorrt", "timed_device": "CUDA:0, Some GPU, driver 1", "passed": True}
+    fp16 = msgspec.structs.replace(timed("fp16", 2.0), **gpu)
+    manifest = toy.manifest(task, (fp32, fp16, int8))
+    assert [manifest.not_worth(each) for each in manifest.variants] == ["", "", ""]
+    slow = msgspec.structs.replace(timed("int8", 2.0), **gpu)
+    assert "than tensorrt fp16 (2 against 2 ms" in toy.manifest(task, (fp32, fp16, slow)).not_worth(slow)
 
 
 def test_what_was_left_out_has_figures_and_no_files(toy, task):
