@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 from ..runtime.files.system_files import read_int, read_text
 from .nvml import Nvml
+from .sampler_thread import SamplerThread
 from .tegrastats import TegraSampler
+
+_RAPL_INTERVAL = 5.0  # seconds; the shortest range known, 65.5 kJ, lasts more than two minutes at 500 W
 
 
 @dataclass(frozen=True)
@@ -35,35 +39,49 @@ class Energy:
 class RaplCounters:
     """The energy counters of the CPU packages under ``/sys/class/powercap``.
 
+    A counter starts again from 0 after its range, which a processor takes up within minutes. `joules` allows for one
+    such start since its last call, so that a longer measurement has to call it every few seconds.
+
     Args:
         root: folder to read in place of ``/``; tests pass one with recorded files.
+
+    Attributes:
+        reason: why there is no figure; empty if there is one.
     """
 
     def __init__(self, root: Path = Path("/")) -> None:
         zones = sorted((root / "sys/class/powercap").glob("intel-rapl:*"))
         # Sub-zones (intel-rapl:0:0) are parts of a package; psys overlaps with it.
         self._packages = [zone for zone in zones if read_text(zone / "name").startswith("package")]
-        self._start = self._read()
-
-    @property
-    def reason(self) -> str:
-        """Why there is no figure; empty if there is one."""
+        self._microjoules = 0
+        self._last = self._read() or []
+        self.reason = ""
         if not self._packages:
-            return "not readable: this machine shows no RAPL package"
-        if self._start is None:
-            return "not readable: the kernel keeps RAPL counters for root"
-        return ""
+            self.reason = "not readable: this machine shows no RAPL package"
+        elif not self._last:
+            self.reason = "not readable: the kernel keeps RAPL counters for root"
 
     def joules(self) -> float | None:
-        """Returns the energy since construction in J, over all packages; None where not readable."""
-        now = self._read()
-        if self._start is None or now is None:
+        """Reads the counters; returns the energy since construction in J, over all packages, or None with a `reason`.
+
+        There is no figure either once a counter cannot be read any more, or goes down and its range does not say why.
+        """
+        if self.reason:
             return None
-        total = 0
-        for zone, before, after in zip(self._packages, self._start, now, strict=True):
-            wrapped = after < before
-            total += after - before + ((read_int(zone / "max_energy_range_uj") or 0) if wrapped else 0)
-        return total / 1e6
+        now = self._read()
+        if now is None:
+            self.reason = "not readable: a RAPL counter could not be read any more"
+            return None
+        for zone, before, after in zip(self._packages, self._last, now, strict=True):
+            spent = after - before
+            if spent < 0:
+                spent += read_int(zone / "max_energy_range_uj") or 0
+            if spent < 0:
+                self.reason = "not readable: a RAPL counter went down, and the kernel does not tell its range"
+                return None
+            self._microjoules += spent
+        self._last = now
+        return self._microjoules / 1e6
 
     def _read(self) -> list[int] | None:
         values = [read_int(zone / "energy_uj") for zone in self._packages]
@@ -77,34 +95,41 @@ class EnergyMeter:
     Args:
         root: folder to read in place of ``/``; tests pass one with recorded files.
         graphics: whether an NVIDIA graphics card takes part; its energy is then added to that of the processor.
+        interval: time between readings of the processor's counters in seconds, shorter than they take to start again.
     """
 
-    def __init__(self, root: Path = Path("/"), *, graphics: bool = False) -> None:
+    def __init__(self, root: Path = Path("/"), *, graphics: bool = False, interval: float = _RAPL_INTERVAL) -> None:
         self._root = root
         self._graphics = graphics
+        self._interval = interval
         self.reading = Energy(None, 0.0, "not measured")
 
     def __enter__(self) -> EnergyMeter:
-        self._tegra = TegraSampler()
-        self._tegra.__enter__()
-        self._nvml = Nvml()
-        if self._graphics:
-            self._nvml.__enter__()
-        self._card_start = self._nvml.joules()
-        self._rapl = RaplCounters(self._root)
-        self._start = time.perf_counter()
+        with ExitStack() as opened:
+            self._tegra = opened.enter_context(TegraSampler())
+            self._nvml = Nvml()
+            if self._graphics:
+                opened.enter_context(self._nvml)
+            self._card_start = self._nvml.joules()
+            self._rapl = RaplCounters(self._root)
+            self._counted = not self._rapl.reason
+            self._start = time.perf_counter()
+            self._thread = SamplerThread(self._rapl.joules, self._interval, "bedside-energy").__enter__()
+            self._opened = opened.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        seconds = time.perf_counter() - self._start
-        joules, card = self._rapl.joules(), self._nvml.joules()
-        self._nvml.__exit__(kind, error, trace)
-        self._tegra.__exit__(kind, error, trace)
+        with self._opened:  # closes card and tegrastats, also where the counters' reader has failed
+            self._thread.__exit__(kind, error, trace)
+            seconds = time.perf_counter() - self._start
+            joules, card = self._rapl.joules(), self._nvml.joules()
         watts = self._tegra.mean_watts
         if watts is not None:
             self.reading = Energy(watts * seconds, seconds, "tegrastats")
+        elif self._counted and joules is None:  # the card alone would look like less energy
+            self.reading = Energy(None, seconds, self._rapl.reason)
         elif card is not None and self._card_start is not None:
             source = "NVML, the graphics card alone" if joules is None else "RAPL + NVML"
             self.reading = Energy((joules or 0.0) + card - self._card_start, seconds, source)

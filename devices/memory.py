@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from types import TracebackType
 
 from ..runtime.memory.resident import peak_resident_bytes, resident_bytes
+from .sampler_thread import SamplerThread
 
 
 class PeakMemory:
@@ -30,9 +30,7 @@ class PeakMemory:
     """
 
     def __init__(self, interval: float = 0.005) -> None:
-        self._interval = interval
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._sample, name="bedside-peak-memory", daemon=True)
+        self._thread = SamplerThread(self._sample, interval, "bedside-peak-memory")
         self.baseline = 0
         self.peak = 0
         self.exact = False
@@ -45,18 +43,16 @@ class PeakMemory:
     def __enter__(self) -> PeakMemory:
         self._high_water = peak_resident_bytes()
         self.baseline = self.peak = resident_bytes()
-        self._thread.start()
+        self._thread.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stop.set()
-        self._thread.join()
+        self._thread.__exit__(kind, error, trace)
         high_water = peak_resident_bytes()
         self.exact = high_water > self._high_water
         self.peak = high_water if self.exact else max(self.peak, resident_bytes())
 
     def _sample(self) -> None:
-        while not self._stop.wait(self._interval):
-            self.peak = max(self.peak, resident_bytes())
+        self.peak = max(self.peak, resident_bytes())

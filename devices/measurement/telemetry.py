@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +13,7 @@ from ...runtime.memory.meminfo import read_meminfo
 from ..conditions import read_conditions
 from ..energy import RaplCounters
 from ..nvml import Nvml
+from ..sampler_thread import SamplerThread
 from ..tegrastats import TegraSampler
 from ..throttling import ThrottleState, read_throttling
 
@@ -97,41 +98,28 @@ class TelemetrySampler:
     def __init__(self, seconds: float = 0.0, root: Path = Path("/"), interval: float | None = None) -> None:
         self._interval = interval or max(1.0, seconds / MOST_SAMPLES)
         self._root = root
-        self._stop = threading.Event()
         self._samples: list[TelemetrySample] = []
-        self._error: Exception | None = None
 
     def __enter__(self) -> TelemetrySampler:
-        self._tegra = TegraSampler(interval_ms=max(int(self._interval * 1000), 100))
-        self._tegra.__enter__()
-        self._nvml = Nvml().__enter__()
-        self._first_throttling = read_throttling(self._root)
-        self._rapl = RaplCounters(self._root)
-        self._begun = self._last = time.perf_counter()
-        self._thread = threading.Thread(target=self._run, name="bedside-telemetry", daemon=True)
-        self._thread.start()
+        with ExitStack() as opened:
+            self._tegra = opened.enter_context(TegraSampler(interval_ms=max(int(self._interval * 1000), 100)))
+            self._nvml = opened.enter_context(Nvml())
+            self._first_throttling = read_throttling(self._root)
+            self._rapl = RaplCounters(self._root)
+            self._begun = self._last = time.perf_counter()
+            self._sample()
+            self._thread = SamplerThread(self._sample, self._interval, "bedside-telemetry").__enter__()
+            self._opened = opened.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stop.set()
-        self._thread.join()
-        if self._error is None:
-            self._sample()  # the state at the end
-        self.telemetry = Telemetry(self._interval, self._sensors(), tuple(self._samples), self._throttling())
-        self._nvml.__exit__(kind, error, trace)
-        self._tegra.__exit__(kind, error, trace)
-        if self._error is not None and error is None:
-            raise self._error
-
-    def _run(self) -> None:
-        try:
-            self._sample()
-            while not self._stop.wait(self._interval):
-                self._sample()
-        except Exception as error:  # raised again in the thread that reads the samples
-            self._error = error
+        with self._opened:  # closes card and tegrastats, also where a reader has failed
+            self._thread.__exit__(kind, error, trace)
+            if error is None:
+                self._sample()  # the state at the end
+            self.telemetry = Telemetry(self._interval, self._sensors(), tuple(self._samples), self._throttling())
 
     def _sample(self) -> None:
         now = time.perf_counter()
@@ -162,11 +150,11 @@ class TelemetrySampler:
         if self._tegra.samples:
             milliwatts = self._tegra.samples[-1].total_milliwatts
             return None if milliwatts is None else milliwatts / 1e3
-        joules, seconds = self._rapl.joules(), now - self._last
+        counted, joules, seconds = not self._rapl.reason, self._rapl.joules(), now - self._last
         self._last, self._rapl = now, RaplCounters(self._root)
-        if joules is None:
+        if not counted:
             return card
-        if seconds < 0.01:
+        if joules is None or seconds < 0.01:
             return None
         return joules / seconds + (card or 0.0)
 

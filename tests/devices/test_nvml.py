@@ -9,6 +9,8 @@ import pytest
 from bedside.devices.energy import EnergyMeter
 from bedside.devices.nvml import CardSample, Nvml
 
+from .test_energy import write_zone
+
 
 class NVMLError(Exception):
     pass
@@ -79,6 +81,16 @@ def test_the_energy_of_a_card_is_measured_where_it_takes_part(monkeypatch, tmp_p
     with EnergyMeter(tmp_path) as meter:
         pass
     assert meter.reading.joules is None
+
+
+def test_a_processor_whose_energy_is_lost_meanwhile_leaves_no_figure_of_the_card_alone(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "pynvml", library())
+    monkeypatch.setenv("PATH", str(tmp_path))
+    counter = write_zone(tmp_path, "intel-rapl:0", "package-0", 900, most=None)
+    with EnergyMeter(tmp_path, graphics=True, interval=3600.0) as meter:
+        counter.write_text("5")
+    assert meter.reading.joules is None
+    assert "a RAPL counter went down" in meter.reading.source
 
 
 def test_a_card_without_an_energy_counter_gives_a_reason_and_no_figure(monkeypatch, tmp_path):

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
+from threading import Event
 
 import pytest
 from bedside.devices import detect
+from bedside.devices.conditions import read_conditions
 from bedside.devices.measurement.telemetry import Sensor, Telemetry, TelemetrySample, TelemetrySampler
+from bedside.devices.nvml import CardSample, Nvml
 
 from ..test_throttling import write
 
@@ -44,6 +47,15 @@ def test_recorded_sensors_are_sampled_along_a_run(machine):
     assert found.memory_peak == 2_000_000 * 1024
 
 
+def test_a_sample_without_the_processors_energy_is_not_the_cards_power_alone(machine, monkeypatch):
+    """Here the counter goes down, and its range is not readable."""
+    monkeypatch.setattr(Nvml, "sample", lambda self: CardSample(200.0, None, None, None, ()))
+    with TelemetrySampler(root=machine, interval=3600.0) as sampler:
+        time.sleep(0.02)  # a shorter stretch has no power
+        write(machine, "sys/class/powercap/intel-rapl:0/energy_uj", 5)
+    assert sampler.telemetry.samples[-1].watts is None
+
+
 def test_the_clock_is_the_mean_over_all_cores(machine):
     for core, mhz in enumerate((3800, 3800, 3800, 800)):
         write(machine, f"sys/devices/system/cpu/cpu{core}/cpufreq/scaling_cur_freq", mhz * 1000)
@@ -74,7 +86,21 @@ def test_a_reader_that_fails_is_no_silent_gap(machine, monkeypatch):
 
     monkeypatch.setattr("bedside.devices.measurement.telemetry.read_conditions", broken)
     with pytest.raises(RuntimeError, match="not expected"), TelemetrySampler(root=machine):
-        time.sleep(0.05)
+        pass
+
+
+def test_a_reader_that_fails_later_is_no_silent_gap_either(machine, monkeypatch):
+    readings, failed = [read_conditions(machine)], Event()
+
+    def broken(root):
+        if readings:
+            return readings.pop()
+        failed.set()
+        raise RuntimeError("unreadable in a way that is not expected")
+
+    monkeypatch.setattr("bedside.devices.measurement.telemetry.read_conditions", broken)
+    with pytest.raises(RuntimeError, match="not expected"), TelemetrySampler(root=machine, interval=0.001):
+        assert failed.wait(60)
 
 
 def test_the_mean_over_a_stretch_leaves_out_what_is_missing():
