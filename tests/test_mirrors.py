@@ -36,7 +36,6 @@ ELSEWHERE = {  # module → the file that tests it
     "devices/planner/report.py": "devices/test_plan.py",
     # What rounds are made of.
     "devices/measurement/variant_run.py": "devices/measurement/test_rounds.py",
-    "devices/measurement/chosen_variants.py": "devices/test_benchmark.py",
     # What a plan is made of, tested by its figures.
     "devices/planner/measured.py": "devices/test_plan_known_times.py",
     "devices/planner/planned_model.py": "devices/test_plan.py",

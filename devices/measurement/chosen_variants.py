@@ -164,9 +164,8 @@ def choose_variants(
 
 
 def _is_card(setting: Setting) -> bool:
-    """Whether a setting runs on an NVIDIA graphics card."""
-    titles = [device.title for device in inference_devices(setting.engine) if device.name == setting.device]
-    return any("nvidia" in title.lower() for title in titles)
+    """Whether a setting runs on an NVIDIA graphics card; its name does not say it: "Tesla T4"."""
+    return any(device.nvidia for device in inference_devices(setting.engine) if device.name == setting.device)
 
 
 def _settings(bundle: Bundle, engines: Sequence[str] | None, precisions: Sequence[str] | None) -> tuple[Setting, ...]:

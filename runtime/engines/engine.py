@@ -36,12 +36,14 @@ class InferenceDevice:
         title: its model, for people; empty where the engine does not report one.
         software: versions of driver and libraries that its results depend on; empty where the version of the engine's
             package says it all.
+        nvidia: whether it is an NVIDIA GPU, whose energy a processor's counters leave out.
     """
 
     name: str
     precisions: tuple[Precision, ...]
     title: str = ""
     software: str = ""
+    nvidia: bool = False
 
 
 class Engine(Protocol):

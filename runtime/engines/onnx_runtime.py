@@ -124,7 +124,7 @@ class OnnxRuntimeEngine(BaseEngine[Any]):
         return (
             cpu,
             *(
-                InferenceDevice(name, provider.precisions, gpu.name, software)
+                InferenceDevice(name, provider.precisions, gpu.name, software, nvidia=True)
                 for name, provider in _GPU_PROVIDERS.items()
                 if provider.name in built_in
             ),

@@ -94,7 +94,8 @@ class TensorRtEngine(BaseEngine[Execution]):
             _log.info("no device for TensorRT: %s", error)
             return ()
         title = f"{gpu.name}, compute capability {gpu.capability}"
-        return (InferenceDevice(_GPU, _PRECISIONS, title, f"TensorRT {trt.__version__}, driver {gpu.driver}"),)
+        software = f"TensorRT {trt.__version__}, driver {gpu.driver}"
+        return (InferenceDevice(_GPU, _PRECISIONS, title, software, nvidia=True),)
 
     def _run(self, slot: Execution, patches: NDArray[np.float32]) -> NDArray[np.float32]:
         logits = np.empty((len(patches), self.num_classes, *self.patch_dhw), np.float32)
