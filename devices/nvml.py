@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -38,7 +39,10 @@ class CardSample:
 
 
 class Nvml:
-    """The first NVIDIA graphics card; a context manager that reads nothing where there is none.
+    """An NVIDIA graphics card; a context manager that reads nothing where there is none.
+
+    It is the first that ``CUDA_VISIBLE_DEVICES`` names, by the beginning of its UUID, or by its number if
+    ``CUDA_DEVICE_ORDER=PCI_BUS_ID`` makes CUDA count as NVML does; else NVML's first.
 
     Attributes:
         title: name of the card; empty without one.
@@ -64,9 +68,8 @@ class Nvml:
             return self
         self._library = library
         try:
-            self._card = library.nvmlDeviceGetHandleByIndex(0)
-            name: str | bytes = library.nvmlDeviceGetName(self._card)
-            self.title, self.reason = name.decode() if isinstance(name, bytes) else name, ""
+            self._card = _chosen_card(library)
+            self.title, self.reason = _text(library.nvmlDeviceGetName(self._card)), ""
         except library.NVMLError as error:
             self._card, self.reason = None, f"not readable: no NVIDIA graphics card ({error})"
         return self
@@ -108,3 +111,21 @@ class Nvml:
             return call(self._card, *arguments)
         except self._library.NVMLError:  # this card or driver does not report it
             return None
+
+
+def _chosen_card(library: Any) -> Any:
+    """Returns the card that CUDA takes as its first where the environment says it for certain; else NVML's first."""
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0].strip()
+    if chosen.startswith("GPU-"):
+        for index in range(library.nvmlDeviceGetCount()):
+            card = library.nvmlDeviceGetHandleByIndex(index)
+            if _text(library.nvmlDeviceGetUUID(card)).startswith(chosen):
+                return card
+    # In its own order, CUDA counts the fastest card first.
+    counted_alike = os.environ.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID" and chosen.isdecimal()
+    return library.nvmlDeviceGetHandleByIndex(int(chosen) if counted_alike else 0)
+
+
+def _text(value: str | bytes) -> str:
+    """Returns a text of the library, which gives bytes in older releases."""
+    return value.decode() if isinstance(value, bytes) else value

@@ -16,6 +16,13 @@ class NVMLError(Exception):
     pass
 
 
+@pytest.fixture(autouse=True)
+def _no_choice(monkeypatch):
+    """The environment of whoever runs the tests chooses no card."""
+    for name in ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"):
+        monkeypatch.delenv(name, raising=False)
+
+
 def library(**changes):
     """A pynvml with one card of 120 W at 61 °C, 1980 MHz and 5 GB in use, slowed down by heat."""
 
@@ -28,6 +35,7 @@ def library(**changes):
         NVMLError=NVMLError,
         nvmlInit=lambda: None,
         nvmlShutdown=lambda: None,
+        nvmlDeviceGetCount=lambda: 1,
         nvmlDeviceGetHandleByIndex=lambda index: "card",
         nvmlDeviceGetName=lambda card: b"NVIDIA RTX A2000",
         nvmlDeviceGetPowerUsage=lambda card: 120_000,
@@ -46,6 +54,34 @@ def test_a_cards_power_heat_clock_memory_and_throttling_are_read(monkeypatch):
     with Nvml() as card:
         assert (card.title, card.reason) == ("NVIDIA RTX A2000", "")
         assert card.sample() == CardSample(120.0, 61, 1980, 5_000_000_000, ("software thermal slowdown",))
+
+
+@pytest.mark.parametrize(
+    ("visible", "order", "title"),
+    [
+        (None, None, "NVIDIA A"),
+        ("1", "PCI_BUS_ID", "NVIDIA B"),
+        ("1,0", "PCI_BUS_ID", "NVIDIA B"),
+        ("1", None, "NVIDIA A"),  # CUDA's own order is not NVML's: nothing is certain
+        ("GPU-1b", None, "NVIDIA B"),
+        ("GPU-1b22,GPU-0a11", None, "NVIDIA B"),
+        ("MIG-77", "PCI_BUS_ID", "NVIDIA A"),
+        ("", "PCI_BUS_ID", "NVIDIA A"),
+    ],
+)
+def test_the_card_is_the_first_that_cuda_sees_where_the_environment_says_it(monkeypatch, visible, order, title):
+    for name, value in (("CUDA_VISIBLE_DEVICES", visible), ("CUDA_DEVICE_ORDER", order)):
+        if value is not None:
+            monkeypatch.setenv(name, value)
+    cards = {
+        "nvmlDeviceGetCount": lambda: 2,
+        "nvmlDeviceGetHandleByIndex": lambda index: index,
+        "nvmlDeviceGetUUID": lambda card: ("GPU-0a11", "GPU-1b22")[card],
+        "nvmlDeviceGetName": lambda card: ("NVIDIA A", "NVIDIA B")[card],
+    }
+    monkeypatch.setitem(sys.modules, "pynvml", library(**cards))
+    with Nvml() as card:
+        assert card.title == title
 
 
 def test_what_a_card_does_not_report_is_none(monkeypatch):
