@@ -78,6 +78,7 @@ def segment_folder(
             job = job.like(earlier)
         if skipped:
             console.info(f"{skipped} of {len(cases)} scans have their label map already")
+        journal = journal.begun(todo)
         journal.save(outputs)
         with console.stages("scans", "windows") as (advance, windows):
             advance(skipped, len(cases))

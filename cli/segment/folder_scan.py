@@ -37,6 +37,11 @@ class FolderScan:
         """Name in journal and table, in UTF-8: ``FOLDER/FILE`` if patients have folders, else the file's name."""
         return utf8_name(f"{self.folder}/{self.scan.name}" if self.folder else self.scan.name)
 
+    @property
+    def label_map(self) -> str:
+        """Name of the label map in the journal, in UTF-8."""
+        return utf8_name(self.output.name)
+
     def at_absolute_paths(self) -> FolderScan:
         """Returns the same scan for a process with another current folder."""
         return replace(self, scan=self.scan.absolute(), output=self.output.absolute())

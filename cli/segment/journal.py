@@ -10,10 +10,22 @@ import msgspec
 from ...runtime.errors import InputError, UsageError
 from ...runtime.files.hashing import file_sha256
 from ...runtime.record import Machine, Outcome, Setup, save_json
-from ...runtime.scans.names import JOURNAL_NAME, joined_names
+from ...runtime.scans.names import JOURNAL_NAME, joined_names, label_map_name, stem
 from ...runtime.shortage import raise_shortage
 from .folder_scan import FolderScan
 from .output import is_damaged, is_own_label_map
+
+
+class LabelMap(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A label map as bedside wrote it; a person may have changed the file since.
+
+    Attributes:
+        input_sha256: SHA-256 of the scan it was made from.
+        output_sha256: SHA-256 of the label map.
+    """
+
+    input_sha256: str | None
+    output_sha256: str
 
 
 class Journal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -24,7 +36,9 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         machine: machine of the last run.
         threads: CPU threads of the last run; None for all.
         workers: processes of the last run.
-        cases: name of the scan (`FolderScan.name`) → outcome.
+        cases: name of the scan (`FolderScan.name`) → outcome of the last run that had it.
+        label_maps: name of the label map (`FolderScan.label_map`) → the last that was written there, whatever became of
+            its scan since; None where a run that was to write it was interrupted, and may have done so.
     """
 
     setup: Setup
@@ -32,25 +46,26 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     threads: int | None
     workers: int
     cases: dict[str, Outcome] = {}
+    label_maps: dict[str, LabelMap | None] = {}
 
     def resumed(self, folder: Path, cases: list[FolderScan], force: bool) -> Journal:
-        """Returns this journal with the outcomes of the folder's earlier journal, whose setup must be the same.
+        """Returns this journal with what the folder's earlier journal says, whose setup must be the same.
 
         Args:
             folder: output folder.
             cases: scans of this run.
-            force: whether to ignore the earlier journal.
+            force: whether to make the label maps of these scans anew, also with another setup. Outcomes of other scans
+                stay if the setup is the same; what the earlier runs wrote stays known in any case.
 
         Raises:
             UsageError: the folder holds label maps of another setup, or some without a journal.
             InputError: the earlier journal cannot be read.
+            ResourceError: memory, file descriptors or the disk failed while it was read.
         """
         path = folder / JOURNAL_NAME
-        if force:
-            return self
         if not path.exists():
             foreign = [case for case in cases if case.output.exists()]
-            if foreign:
+            if foreign and not force:
                 raise UsageError(
                     f'"{folder.name}": {len(foreign)} files named like label maps to come are there, but no '
                     f"{JOURNAL_NAME} that says where from; choose another folder, or replace them (--force)"
@@ -60,16 +75,21 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             earlier = msgspec.json.decode(path.read_bytes(), type=Journal)
         except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
             raise_shortage(error, f"{JOURNAL_NAME} in the output folder")
+            if force:
+                return self
             raise InputError(
                 f"{JOURNAL_NAME} in the output folder cannot be read ({error}); --force begins anew"
             ) from None
         changed = _difference(earlier.setup, self.setup)
-        if changed:
+        if changed and not force:
             raise UsageError(
                 f'"{folder.name}" holds label maps made otherwise ({changed}); choose another folder, or make all of '
                 "them anew (--force)"
             )
-        return msgspec.structs.replace(self, cases=earlier.cases)
+        anew = {case.label_map for case in cases} if force else set[str]()
+        kept = {name: outcome for name, outcome in earlier.cases.items() if _label_map_of(name) not in anew}
+        label_maps = {**_written(earlier.cases), **earlier.label_maps}  # earlier versions wrote the outcomes alone
+        return msgspec.structs.replace(self, cases={} if changed else kept, label_maps=label_maps)
 
     def unfinished(self, cases: Sequence[FolderScan]) -> list[FolderScan]:
         """Returns the cases that have no label map, or a damaged one.
@@ -77,7 +97,8 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         A case has its label map where the hashes of label map and scan are those in the journal.
 
         Raises:
-            UsageError: a label map would replace a file that is neither damaged nor left by an interrupted run.
+            UsageError: a label map would replace a file that is neither damaged, nor as this scan's earlier run wrote
+                it, nor left by an interrupted run.
         """
         todo = [case for case in cases if not self._finished(case)]
         kept = [f"{case.output.name} ({reason})" for case in todo if (reason := self._reason_to_keep(case))]
@@ -96,28 +117,54 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def _reason_to_keep(self, case: FolderScan) -> str:
         """Says why the file at the place of an unfinished case's label map stays; empty where it may be replaced."""
-        digest, outcome = _digest(case.output), self.cases.get(case.name)
-        made = None if outcome is None else outcome.output_sha256
+        digest, made = _digest(case.output), self.label_maps.get(case.label_map)
         if digest is None:
             return "cannot be read" if case.output.exists() else ""
-        if digest == made:  # a scan that cannot be read will be refused, and its label map stays
-            return "" if _digest(case.scan) is None else "made from another scan"
-        if any(digest == other.output_sha256 for other in self.cases.values()):
-            return "made from another scan"
+        if made is not None and digest == made.output_sha256:
+            # a scan that cannot be read will be refused, and its label map stays
+            return "" if _digest(case.scan) in (None, made.input_sha256) else "made from another scan"
         if is_damaged(case.output):
             return ""
         if made is not None:
             return "changed since it was made"
-        return "" if is_own_label_map(case.output) else "not made by bedside"
+        if not is_own_label_map(case.output):
+            return "not made by bedside"
+        return "" if case.label_map in self.label_maps else f"not in {JOURNAL_NAME}"
+
+    def begun(self, cases: Sequence[FolderScan]) -> Journal:
+        """Returns the journal of a run that begins to write these label maps; saved before the run writes the first."""
+        return msgspec.structs.replace(self, label_maps={**{case.label_map: None for case in cases}, **self.label_maps})
 
     def with_outcome(self, case: FolderScan, outcome: Outcome) -> Journal:
-        """Returns the journal with one more outcome."""
-        cases = dict(sorted({**self.cases, case.name: outcome}.items()))
-        return msgspec.structs.replace(self, cases=cases)
+        """Returns the journal with one more outcome; a failed one leaves the earlier label map known."""
+        cases = {case.name: outcome}
+        label_maps = {**self.label_maps, **_written(cases)}
+        if label_maps.get(case.label_map) is None and not case.output.exists():
+            label_maps.pop(case.label_map, None)  # what comes there before the next run is not bedside's
+        return msgspec.structs.replace(
+            self,
+            cases=dict(sorted({**self.cases, **cases}.items())),
+            label_maps=dict(sorted(label_maps.items())),
+        )
 
     def save(self, folder: Path) -> None:
         """Writes `segment.json`, whole or not at all; raises `ResourceError` where that fails."""
         save_json(folder / JOURNAL_NAME, self)
+
+
+def _written(cases: dict[str, Outcome]) -> dict[str, LabelMap | None]:
+    """Returns the label maps that were written: name of the label map → label map."""
+    return {
+        _label_map_of(name): LabelMap(input_sha256=outcome.input_sha256, output_sha256=outcome.output_sha256)
+        for name, outcome in cases.items()
+        if outcome.output_sha256 is not None
+    }
+
+
+def _label_map_of(name: str) -> str:
+    """Returns `FolderScan.label_map` of the scan with this `FolderScan.name`."""
+    folder, _, file = name.rpartition("/")
+    return label_map_name(folder or stem(file))
 
 
 def _difference(earlier: Setup, now: Setup) -> str:

@@ -28,7 +28,8 @@ def test_a_case_is_named_by_its_file_or_by_folder_and_file(folder, name):
 
 
 def test_a_name_that_is_no_utf_8_can_be_written_to_the_journal():
-    assert FolderScan(Path(os.fsdecode(b"\xfc.nii")), Path("out.nii.gz")).name == r"\xfc.nii"
+    case = FolderScan(Path(os.fsdecode(b"\xfc.nii")), Path(os.fsdecode(b"\xfc.nii.gz")))
+    assert (case.name, case.label_map) == (r"\xfc.nii", r"\xfc.nii.gz")
 
 
 @pytest.mark.parametrize(
