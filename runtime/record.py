@@ -83,7 +83,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         exit_code: the command line's exit code for this scan.
         input_sha256: SHA-256 of the scan's file; None where the file could not be read.
         output_sha256: SHA-256 of the label map; None where none was written.
-        error: why no label map was written, without the file's name; None on success.
+        error: what failed, without the file's name; None on success. A label map may be written all the same, where
+            what failed is a report or contours beside it.
         engine: name of the engine that ran.
         precision: precision of the variant that ran.
         windows: windows the network saw.
@@ -142,16 +143,24 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         )
 
     @staticmethod
-    def failed(scan: Path, message: str, exit_code: int) -> Outcome:
-        """Describes a scan that got no label map; removes the scan's name from the message.
+    def failed(scan: Path, message: str, exit_code: int, label_map: Outcome | None = None) -> Outcome:
+        """Describes a scan for which the work failed; removes the scan's name from the message.
 
         The scan may be a folder with the files of a DICOM series: it has no hash, and the file's name is removed.
+
+        Args:
+            scan: the scan's file or folder.
+            message: what failed.
+            exit_code: the command line's exit code for this failure.
+            label_map: describes the label map, if it was written before the failure.
         """
         name = printable(scan.name)
         for spelled in (name, " ".join(name.split())):  # as raised, and as the command line prints it
             message = message.replace(f'"{spelled}": ', "").replace(f'"{spelled}"', "the scan")
         if scan.is_dir():
             message = re.sub(r'^"[^"]*": ', "", message)
+        if label_map is not None:
+            return msgspec.structs.replace(label_map, finished=_now(), exit_code=exit_code, error=message)
         try:
             digest = file_sha256(scan) if is_file(scan) else None  # reading a pipe would wait for its writer
         except OSError:

@@ -59,7 +59,7 @@ class DicomOutput:
                 check_output(path, force, modality)
 
     def bytes(self, scan: DicomSeries, output: Path) -> int:
-        """Returns the memory that `write` takes at most beside the label map, in bytes."""
+        """Returns the memory that writing takes at most beside the label map, in bytes."""
         from ...dicom.result_memory import result_bytes
 
         return result_bytes(
@@ -70,7 +70,7 @@ class DicomOutput:
         )
 
     def check_series(self, scan: DicomSeries, segmenter: Segmenter, output: Path) -> None:
-        """Refuses a series whose headers do not permit what `write` writes, before it is segmented.
+        """Refuses a series whose headers do not permit what is to be written, before it is segmented.
 
         Raises:
             InputError: a header permits no such result, or a file cannot be read.
@@ -85,16 +85,22 @@ class DicomOutput:
             contours=self.contours is not None,
         )
 
-    def write(self, result: Result, scan: DicomSeries, segmenter: Segmenter, output: Path) -> None:
-        """Writes what was asked for; raises what `bedside.dicom` raises."""
-        from ...dicom import write_report, write_segmentation, write_structure_set
+    def write_label_map(self, result: Result, scan: DicomSeries, segmenter: Segmenter, output: Path) -> None:
+        """Writes the label map, as DICOM or NIfTI; raises what `bedside.dicom` and `Result.save` raise."""
+        from ...dicom import write_segmentation
 
-        names, sha256 = segmenter.task.labels, segmenter.bundle.sha256
         if output.suffix == SEG_SUFFIX:
+            names, sha256 = segmenter.task.labels, segmenter.bundle.sha256
             kind = "BINARY" if self.binary else "LABELMAP"
             write_segmentation(output, result.labels, names, scan, bundle_sha256=sha256, kind=kind)
         else:
             result.save(output)
+
+    def write_beside(self, result: Result, scan: DicomSeries, segmenter: Segmenter, output: Path) -> None:
+        """Writes the report and contours that were asked for; raises what `bedside.dicom` raises."""
+        from ...dicom import write_report, write_structure_set
+
+        names, sha256 = segmenter.task.labels, segmenter.bundle.sha256
         if self.report is not None:
             write_report(self.report, result.volumes_ml, names, scan, output, bundle_sha256=sha256)
         if self.contours is not None:

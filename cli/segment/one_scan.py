@@ -44,6 +44,8 @@ def segment_scan(
         UsageError: two of the paths are the same, or an output cannot have this name.
         BedsideError: the scan or the bundle is refused, or the work failed.
     """
+    from ...runtime.record import Outcome
+
     path = given.path
     if output.resolve() == path.resolve():
         raise UsageError("-i and -o are the same file; the label map would replace the scan")
@@ -58,6 +60,7 @@ def segment_scan(
     check_output(output, force)
     if record is not None:
         check_record(record, force)
+    outcome: Outcome | None = None
     with job.load() as segmenter, console.progress("segment") as advance:
         try:
             scan = given.open()
@@ -70,19 +73,19 @@ def segment_scan(
                 if isinstance(scan, Path):
                     result.save(output)
                 else:
-                    as_dicom.write(result, scan, segmenter, output)
+                    as_dicom.write_label_map(result, scan, segmenter, output)
+                if record is not None:
+                    outcome = Outcome.written(digest, output, result)
+                if not isinstance(scan, Path):
+                    as_dicom.write_beside(result, scan, segmenter, output)
         except Exception as error:
             if record is not None:
-                from ...runtime.record import Outcome
-
                 failure = failure_of(error)
                 message = as_dicom.without_names(failure.message, output)
-                _save_record(record, job, segmenter, Outcome.failed(path, message, failure.code))
+                _save_record(record, job, segmenter, Outcome.failed(path, message, failure.code, outcome))
             raise
-        if record is not None:
-            from ...runtime.record import Outcome
-
-            _save_record(record, job, segmenter, Outcome.written(digest, output, result))
+        if record is not None and outcome is not None:
+            _save_record(record, job, segmenter, outcome)
     console.finished(f'the label map "{output.name}" is written')
     for warning in result.warnings:
         console.warn(warning)

@@ -61,6 +61,15 @@ def test_a_pipe_that_a_scan_was_expected_in_is_not_opened(tmp_path):
     assert Outcome.failed(tmp_path / "scan.nii.gz", "expected a file, got a pipe", 3).input_sha256 is None
 
 
+def test_a_failure_after_the_label_map_was_written_keeps_its_hash_and_figures(scan, tmp_path):
+    (tmp_path / "labels.nii.gz").write_bytes(b"labels")
+    written = Outcome.written("ab" * 32, tmp_path / "labels.nii.gz", result())
+    outcome = Outcome.failed(scan, '"jane doe.nii.gz": no report', 5, written)
+    assert (outcome.exit_code, outcome.error) == (5, "no report")
+    assert (outcome.input_sha256, outcome.output_sha256) == (written.input_sha256, written.output_sha256)
+    assert outcome.volumes_ml == {"fat": 1.5}
+
+
 def test_a_name_that_had_to_be_escaped_is_left_out_too(tmp_path):
     outcome = Outcome.failed(tmp_path / "jane\n doe\x07.nii", '"jane doe\\x07.nii": file not found', 3)
     assert (outcome.error, outcome.input_sha256) == ("file not found", None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pydicom
 import pytest
 from bedside.cli.main import run as bedside
 from bedside.cli.segment.dicom_output import DicomOutput
+from bedside.runtime import ResourceError
 
 from .test_scan_input import WORDS, cube, folder  # noqa: F401 - a fixture
 
@@ -43,6 +45,29 @@ def test_contours_go_with_nifti_labels_too(bundle_path, folder, tmp_path):  # no
     assert bedside([*words, "--rtstruct", str(tmp_path / "rt.dcm")]) in (0, 6)
     assert (tmp_path / "out.nii.gz").exists()
     assert pydicom.dcmread(tmp_path / "rt.dcm").Modality == "RTSTRUCT"
+
+
+@pytest.mark.parametrize(("option", "writes"), [("--sr", "write_report"), ("--rtstruct", "write_structure_set")])
+def test_the_record_has_the_label_map_that_was_written_before_a_report_failed(
+    bundle_path,
+    folder,  # noqa: F811
+    tmp_path,
+    monkeypatch,
+    option,
+    writes,
+):
+    def full(path, *_, **__):
+        raise ResourceError(f'"{path.name}": cannot be written (No space left on device)')
+
+    monkeypatch.setattr(f"bedside.dicom.{writes}", full)
+    words = ["segment", str(bundle_path), "-i", str(folder), "-o", str(tmp_path / "doe.dcm"), "-q", *WORDS]
+    assert bedside([*words, option, str(tmp_path / "x.dcm"), "--record", str(tmp_path / "record.json")]) == 5
+    outcome = json.loads((tmp_path / "record.json").read_text())["outcome"]
+    assert outcome["output_sha256"] == hashlib.sha256((tmp_path / "doe.dcm").read_bytes()).hexdigest()
+    assert (outcome["exit_code"], outcome["engine"]) == (5, "onnxruntime")
+    assert outcome["error"].endswith(": cannot be written (No space left on device)")
+    assert "x.dcm" not in outcome["error"]
+    assert outcome["volumes_ml"]
 
 
 def test_what_does_not_fit_is_refused_before_the_work(bundle_path, folder, tmp_path, capsys):  # noqa: F811
