@@ -248,11 +248,12 @@ class Segmenter:
             locator = self._model.locator if options.use_locator else None
 
             def choose(reserved: int) -> ScanPlan:
-                hooks.stop_if_cancelled()  # it may have waited for another scan's plan
                 with hooks.stopwatch.stage("plan"):
                     return self._model.plan(request, locator, reserved, afterwards)
 
+            hooks.stop_if_cancelled()  # the caller's code: never in `choose`, which runs under the reservations' lock
             with reservations().reserve(choose) as plan:
+                hooks.stop_if_cancelled()  # it may have waited for another scan's plan
                 yield ReservedScan(request, plan, self._model, locator, hooks, self.check_usable)
 
     def check_usable(self) -> None:

@@ -39,7 +39,8 @@ class Reservations:
         """Chooses a plan under a lock and reserves its memory for the ``with`` block.
 
         Args:
-            choose: returns the plan, given the bytes that others have reserved and not yet allocated.
+            choose: returns the plan, given the bytes that others have reserved and not yet allocated. It runs under the
+                lock of all scans of the process, so it must not call the caller's code, which may wait for one of them.
 
         Yields:
             The chosen plan.

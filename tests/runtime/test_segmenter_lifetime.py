@@ -19,6 +19,7 @@ from bedside.runtime import (
     ResourceError,
     Segmenter,
     UsageError,
+    Volume,
     execution_plan,
     write_volume,
 )
@@ -55,6 +56,30 @@ def test_closing_while_another_thread_segments_ends_its_call_in_words(seg):
 
     with pytest.raises(UsageError, match="the engine is closed; load the bundle again"):
         seg.segment_array(HU, AFFINE, progress=progress)
+
+
+def test_a_callback_may_wait_for_the_scan_of_another_thread(seg):
+    """As one does that takes a lock of the program which a thread holds that segments."""
+    done, small = [], HU[:10, :10, 14:24]
+
+    def wait(*_) -> bool:
+        before = len(done)
+        other = threading.Thread(target=lambda: done.append(seg.segment_array(small, AFFINE)), daemon=True)
+        other.start()
+        other.join(30)
+        assert len(done) == before + 1
+        return False
+
+    assert seg.segment_array(small, AFFINE, progress=wait, cancel=wait).labels.any()
+
+
+def test_what_is_cancelled_while_it_waits_for_its_plan_is_not_run(seg, monkeypatch):
+    planned = []
+    plan = type(seg.model).plan
+    monkeypatch.setattr(type(seg.model), "plan", lambda *given: planned.append(plan(*given)) or planned[-1])
+    with pytest.raises(Cancelled), seg.reserve(Volume(HU, Grid(HU.shape, AFFINE)), cancel=lambda: bool(planned)):
+        pytest.fail("the scan was accepted")
+    assert len(planned) == 1
 
 
 FORKED = """
