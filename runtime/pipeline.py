@@ -100,6 +100,7 @@ class ScanPipeline:
             windows_without_organ=labelled.without_organ,
             windows_not_finite=labelled.not_finite,
             postprocessing=removed,
+            device=self._pass.engine.device,
         )
 
 

@@ -87,6 +87,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             what failed is a report or contours beside it.
         engine: name of the engine that ran.
         precision: precision of the variant that ran.
+        device: name of the device that the engine ran on; None also in records of earlier versions.
         windows: windows the network saw.
         windows_skipped: windows left out because they hold no body.
         windows_without_organ: windows left out because the locator found no organ there.
@@ -104,6 +105,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     error: str | None = None
     engine: str | None = None
     precision: str | None = None
+    device: str | None = None
     windows: int = 0
     windows_skipped: int = 0
     windows_without_organ: int = 0
@@ -132,6 +134,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             output_sha256=file_sha256(output),
             engine=result.engine,
             precision=result.precision,
+            device=result.device or None,
             windows=result.windows,
             windows_skipped=result.windows_skipped,
             windows_without_organ=result.windows_without_organ,

@@ -32,6 +32,8 @@ class Result:
         windows_without_organ: number of windows left out because the bundle's locator found no organ there.
         windows_not_finite: number of windows that the network ran on and that were left out because it returned NaN or
             infinity.
+        device: name of the device that the engine ran on: ``"CPU"``, ``"GPU"``, ``"CUDA"``, …; empty where it is not
+            known, as in a result that an earlier version pickled.
     """
 
     labels: NDArray[np.uint8] | NDArray[np.uint16]
@@ -46,6 +48,7 @@ class Result:
     postprocessing: tuple[Removal, ...] = ()
     windows_without_organ: int = 0
     windows_not_finite: int = 0
+    device: str = ""
 
     @property
     def affine(self) -> NDArray[np.float64]:

@@ -22,6 +22,7 @@ class BundleAnswer(msgspec.Struct, frozen=True):
         sha256: hash of the bundle.
         engine: engine that runs it.
         precision: precision that runs.
+        device: device that the engine runs on.
         intended_use: in words.
     """
 
@@ -32,6 +33,7 @@ class BundleAnswer(msgspec.Struct, frozen=True):
     sha256: str
     engine: str
     precision: str
+    device: str
     intended_use: str
 
 
@@ -69,6 +71,7 @@ class ResultAnswer(msgspec.Struct, frozen=True):
         spacing: mm along x, y, z.
         engine: engine that ran.
         precision: precision that ran.
+        device: device that the engine ran on.
         seconds: time that the segmentation took.
         segmentation: whether a DICOM segmentation can be fetched.
     """
@@ -81,6 +84,7 @@ class ResultAnswer(msgspec.Struct, frozen=True):
     spacing: list[float]
     engine: str
     precision: str
+    device: str
     seconds: float
     segmentation: bool
 

@@ -121,6 +121,7 @@ def _segmented(item: PlannedScan, segmenter: Segmenter, progress: Progress) -> R
         spacing=[float(each) for each in result.grid.spacing],
         engine=result.engine,
         precision=result.precision,
+        device=result.device,
         seconds=sum(result.timings.values()) / 1000,
         segmentation=is_written,
     )

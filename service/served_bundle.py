@@ -55,6 +55,7 @@ class ServedBundle:
             sha256=bundle.sha256,
             engine=engine.name,
             precision=engine.precision,
+            device=engine.device,
             intended_use=bundle.manifest.intended_use,
         )
 

@@ -42,8 +42,8 @@ class Segment:
     Exit code 6: written, but a person should look (empty result, replaced NaN, unusual intensities).
 
     With --cluster slurm, a folder is divided among --workers jobs of --threads CPUs each; name engine and precision, so
-    that every machine computes the same label maps. The bundle, the scans and the output folder have to be on a file
-    system that all machines share.
+    that every machine computes the same label maps. Jobs run on the CPU unless --device names another device. The
+    bundle, the scans and the output folder have to be on a file system that all machines share.
 
     Post-processing is what the bundle says, unless an option here asks for another or for none.
 
@@ -77,7 +77,10 @@ class Segment:
         ),
     ] = "auto"
     device: Annotated[
-        str, typer.Option(help="auto (the fastest here), CPU, GPU, …; bedside devices lists them for each engine.")
+        str,
+        typer.Option(
+            help="auto (the fastest here; with --cluster CPU), CPU, GPU, …; bedside devices lists them for each engine."
+        ),
     ] = "auto"
     overlap: Annotated[
         float | None, typer.Option(help="Overlap of windows, 0 to below 1.", show_default="the bundle's")
@@ -174,6 +177,10 @@ class Segment:
                 raise UsageError(
                     "--cluster: name --engine and --precision; auto would choose the fastest on each machine, and the "
                     "label maps would depend on it"
+                )
+            if self.jobs.job_gpus and self.device == "auto":
+                raise UsageError(
+                    "--job-gpus: name --device (bedside devices lists them); without it, jobs run on the CPU"
                 )
             if self.threads is None:
                 raise UsageError("--cluster: give --threads, the CPUs of each job")

@@ -13,6 +13,8 @@ import msgspec
 
 from ...runtime.bundles.bundle import Bundle
 from ...runtime.bundles.outputs import check_outside_bundles
+from ...runtime.engine_selection.trials import Setting
+from ...runtime.engines import CPU
 from ...runtime.errors import ExitCode, InputError, UsageError
 from ...runtime.files.sole_process import sole_process
 from ...runtime.record import Machine, Outcome, Setup
@@ -144,10 +146,12 @@ def _tell(
     failed = sum(outcome.output_sha256 is None for outcome in told.values())
     console.finished(f'{len(told) - failed} label maps and the record "{JOURNAL_NAME}" are written')
     console.show(_table(told, fresh), f"{len(told)} scans: {len(told) - failed} have a label map, {failed} have none")
-    settings = Counter(f"{each.engine} {each.precision}" for each in told.values() if each.output_sha256 is not None)
+    settings = Counter(_setting(each) for each in told.values() if each.output_sha256 is not None)
     if len(settings) > 1:
         counts = ", ".join(f"{count} by {setting}" for setting, count in sorted(settings.items()))
-        console.warn(f"the label maps are not of one kind: {counts}; name --engine and --precision, and --force")
+        console.warn(
+            f"the label maps are not of one kind: {counts}; name --engine, --precision and --device, and --force"
+        )
     if console.json or console.quiet:
         for name, outcome in told.items():
             for line in _reasons(outcome):
@@ -165,6 +169,11 @@ def _tell(
         }
     )
     return worst
+
+
+def _setting(outcome: Outcome) -> str:
+    """Names engine, precision and, unless it is the CPU or not known, device of a label map."""
+    return str(Setting(outcome.engine or "", outcome.precision or "", device=outcome.device or CPU))
 
 
 def _table(told: dict[str, Outcome], fresh: set[str]) -> Table:

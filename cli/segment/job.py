@@ -86,10 +86,22 @@ class SegmentJob:
         return {name: getattr(self, name) for name in names}
 
     def like(self, earlier: Outcome) -> SegmentJob:
-        """Returns the same job with engine and precision of an earlier label map where they are ``auto``."""
+        """Returns the same job with engine, precision and device of an earlier label map where they are ``auto``."""
         engine = earlier.engine if self.engine == "auto" else None
         precision = earlier.precision if self.precision == "auto" else None
-        return replace(self, engine=engine or self.engine, precision=precision or self.precision)
+        device = earlier.device if self.device == "auto" else None
+        return replace(
+            self,
+            engine=engine or self.engine,
+            precision=precision or self.precision,
+            device=device or self.device,
+        )
+
+    def for_several_machines(self) -> SegmentJob:
+        """Returns the same job with the CPU, which every machine has, where the device is ``auto``."""
+        from ...runtime.engines import CPU
+
+        return replace(self, device=CPU) if self.device == "auto" else self
 
     def with_threads(self, threads: int) -> SegmentJob:
         """Returns the same job for another number of CPU threads."""

@@ -25,14 +25,17 @@ def volumes_table(result: Result) -> Table:
 
 def summary(result: Result) -> str:
     """Returns one line on windows, engine and time, and one on post-processing where it removed something."""
+    from ...runtime.engine_selection.trials import Setting
+    from ...runtime.engines import CPU
+
+    setting = Setting(result.engine, result.precision, device=result.device or CPU)
     seconds = sum(result.timings.values()) / 1000
     stages = ", ".join(f"{stage} {milliseconds / 1000:.2f}" for stage, milliseconds in result.timings.items())
     without_organ = f", {result.windows_without_organ} without organ" if result.windows_without_organ else ""
     removed = ", ".join(_removed(entry) for entry in result.postprocessing if entry.voxels)
     return (
         f"{result.windows} windows run, {result.windows_skipped} of air skipped{without_organ}; "
-        f"{result.engine} {result.precision}; "
-        f"{seconds:.2f} s ({stages})"
+        f"{setting}; {seconds:.2f} s ({stages})"
     ) + (f"\npost-processing removed {removed}" if removed else "")
 
 
@@ -49,6 +52,7 @@ def as_json(result: Result, choice: EngineChoice) -> dict[str, object]:
         "needs_review": result.needs_review,
         "engine": result.engine,
         "precision": result.precision,
+        "device": result.device,
         "windows": result.windows,
         "windows_skipped": result.windows_skipped,
         "windows_without_organ": result.windows_without_organ,

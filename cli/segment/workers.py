@@ -45,14 +45,15 @@ def segment_in_jobs(
     A scan whose job dies has exit code 5.
 
     Args:
-        job: bundle and options; engine and precision are named, so that each machine uses the same.
+        job: bundle and options; engine and precision are named, so that each machine uses the same. A device that is
+            not named is the CPU.
         cases: the scans; all machines find them at the same absolute paths.
         cluster: where the jobs run.
 
     Raises:
         BedsideError: no scan can be segmented: the bundle is refused, the options are wrong, or there are no jobs.
     """
-    work = _Segmenting(job.at_absolute_paths())
+    work = _Segmenting(job.for_several_machines().at_absolute_paths())
     return run_on_cluster(work, [case.at_absolute_paths() for case in cases], cluster)
 
 

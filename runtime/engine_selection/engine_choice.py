@@ -80,12 +80,12 @@ def open_for_bundle(
         engine: name of a row in `ENGINES`, or ``"auto"``.
         precision: one of `PRECISIONS`, or ``"auto"``.
         threads: number of CPU threads; None for all that this process may use. If engine and precision are given too,
-            the model runs in one stream and only that setting is tried.
+            the model runs in one stream, and nothing but devices is compared.
         memory_limit: bytes this process may hold; additional streams must leave most of it free. None for all free
             memory.
         self_test: whether to test; False opens the default, fp32 on the preferred engine, without test, trials and
             cache.
-        device: name of one of an engine's `inference_devices`, or ``"auto"``.
+        device: name of one of an engine's `inference_devices`, or ``"auto"`` for the fastest one.
 
     Raises:
         BundleError: the bundle has no such model, or its models fail the self-test.

@@ -20,7 +20,7 @@ PLANS = [(True, MODEL_ORDER, np.float32), (False, AxisOrder((2, 0, 1)), np.float
 
 
 class ArithmeticEngine:
-    name, precision, parallel = "arithmetic", "fp32", 1
+    name, precision, device, parallel = "arithmetic", "fp32", "ABACUS", 1
 
     def __init__(self, toy):
         self._toy = toy
@@ -53,6 +53,7 @@ def test_every_plan_gives_the_tissue_of_each_voxel(run, plan):
     assert result.windows_skipped > 0
     assert result.volumes_ml == pytest.approx({"fat": 156.816, "bone": 5.184})  # 5808 and 192 voxels of 27 mm³
     assert (tuple(result.timings), result.warnings) == (STAGES, ())
+    assert (result.engine, result.precision, result.device) == ("arithmetic", "fp32", "ABACUS")
 
 
 @pytest.mark.parametrize("plan", PLANS)

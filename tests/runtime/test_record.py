@@ -5,6 +5,7 @@ import json
 import os
 from datetime import datetime, timedelta
 
+import msgspec
 import numpy as np
 import pytest
 from bedside import __version__
@@ -19,7 +20,9 @@ GRID = Grid((4, 3, 2), np.diag([2.0, 2.0, 2.5, 1.0]))
 
 def result(warnings=(), postprocessing=()):
     labels = np.zeros(GRID.shape, np.uint8)
-    return Result(labels, GRID, {"fat": 1.5}, {"infer": 20.0}, warnings, "openvino", "int8", 3, 1, postprocessing)
+    return Result(
+        labels, GRID, {"fat": 1.5}, {"infer": 20.0}, warnings, "openvino", "int8", 3, 1, postprocessing, device="GPU"
+    )
 
 
 @pytest.fixture
@@ -36,10 +39,17 @@ def test_a_written_label_map_is_recorded_by_hashes_and_figures(tmp_path, warning
     assert (outcome.exit_code, outcome.error, outcome.warnings) == (exit_code, None, warnings)
     assert outcome.input_sha256 == "ab" * 32
     assert outcome.output_sha256 == hashlib.sha256(b"labels").hexdigest()
-    assert (outcome.engine, outcome.precision, outcome.windows, outcome.windows_skipped) == ("openvino", "int8", 3, 1)
+    assert (outcome.engine, outcome.precision, outcome.device) == ("openvino", "int8", "GPU")
+    assert (outcome.windows, outcome.windows_skipped) == (3, 1)
     assert (outcome.volumes_ml, outcome.timings_ms) == ({"fat": 1.5}, {"infer": 20.0})
     assert outcome.postprocessing[0]["voxels"] == 8
     assert datetime.fromisoformat(outcome.finished).utcoffset() == timedelta(0)
+
+
+def test_an_outcome_of_an_earlier_version_has_an_unknown_device():
+    text = b'{"finished":"","exit_code":0,"engine":"openvino","precision":"int8","windows":3}'
+    outcome = msgspec.json.decode(text, type=Outcome)
+    assert (outcome.engine, outcome.device) == ("openvino", None)
 
 
 @pytest.mark.parametrize(

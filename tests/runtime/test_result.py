@@ -1,3 +1,5 @@
+import pickle
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -26,6 +28,13 @@ def test_warnings_alone_ask_for_a_review():
     labels = np.zeros(GRID.shape, np.uint8)
     assert not result(labels).needs_review
     assert result(labels, warnings=("the result is empty",)).needs_review
+
+
+def test_a_result_that_an_earlier_version_pickled_has_an_unknown_device():
+    made = result(np.ones(GRID.shape, np.uint8))
+    del vars(made)["device"]
+    read = pickle.loads(pickle.dumps(made))
+    assert (read.engine, read.device) == ("onnxruntime", "")
 
 
 def test_a_tilted_gantry_is_a_note_and_no_warning():

@@ -48,7 +48,8 @@ def test_labels_are_the_tissue_of_each_voxel(loaded):
     result = loaded.segment_array(hu, AFFINE)
     assert result.labels.dtype == np.uint8
     assert np.array_equal(result.labels, truth)
-    assert (result.engine, result.precision, result.needs_review) == (loaded.engine.name, "fp32", False)
+    assert (result.engine, result.precision, result.device) == (loaded.engine.name, "fp32", loaded.engine.device)
+    assert not result.needs_review
 
 
 @pytest.mark.parametrize("overlap", [0.0, 0.5, 0.75])

@@ -19,7 +19,7 @@ from bedside.runtime.scans.scan import Scan
 class ArithmeticEngine:
     """The toy network of three intensities, in NumPy, so that every array is counted."""
 
-    name, precision, parallel = "arithmetic", "fp32", 1
+    name, precision, device, parallel = "arithmetic", "fp32", "ABACUS", 1
 
     def __init__(self, toy):
         self._toy = toy

@@ -128,6 +128,7 @@ def test_the_label_map_stays_whatever_keeps_the_dicom_segmentation_back(tmp_path
     result = SimpleNamespace(
         save=lambda path: path.write_bytes(b"labels"), grid=SimpleNamespace(spacing=(1, 1, 1)),
         labels=np.zeros((2, 2, 2)), warnings=(), notes=(), volumes_ml={}, timings={}, engine="x", precision="fp32",
+        device="CPU",
     )  # fmt: skip
     monkeypatch.setattr(segmenting, "warm_up", lambda engine: None)
     monkeypatch.setattr(segmenting, "run_planned", lambda *_, **__: result)

@@ -57,6 +57,7 @@ def test_jobs_give_the_label_maps_of_one_machine_and_go_on(bundle_path, scans, t
         (["--cluster", "local", "--threads", "1"], "name --engine and --precision; auto would choose"),
         (["--cluster", "local", *NAMED[:4]], "give --threads, the CPUs of each job"),
         (["--cluster", "local", *NAMED, "--partition", "p"], "--partition goes with --cluster slurm"),
+        (["--cluster", "local", *NAMED, "--job-gpus", "1"], "--job-gpus: name --device"),
         (["--job-memory", "3"], "--job-memory goes with --cluster"),
     ],
 )

@@ -1,6 +1,7 @@
 """The job of a command is small enough for a worker, and its record names what may change a label."""
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,17 +23,28 @@ def test_a_workers_share_of_the_threads_changes_nothing_else():
 
 
 @pytest.mark.parametrize(
-    ("engine", "precision", "expected"),
+    ("engine", "precision", "device", "expected"),
     [
-        ("auto", "auto", ("openvino", "int8")),
-        ("auto", "fp32", ("openvino", "fp32")),
-        ("onnxruntime", "auto", ("onnxruntime", "int8")),
+        ("auto", "auto", "auto", ("openvino", "int8", "GPU")),
+        ("auto", "fp32", "CPU", ("openvino", "fp32", "CPU")),
+        ("onnxruntime", "auto", "CPU", ("onnxruntime", "int8", "CPU")),
+        ("onnxruntime", "fp32", "auto", ("onnxruntime", "fp32", "GPU")),
     ],
 )
-def test_a_job_goes_on_with_the_engine_and_precision_that_auto_chose(engine, precision, expected):
+def test_a_job_goes_on_with_engine_precision_and_device_that_auto_chose(engine, precision, device, expected):
+    earlier = Outcome(finished="", exit_code=0, engine="openvino", precision="int8", device="GPU")
+    job = SegmentJob(Path("student.bedside"), engine, precision, device=device).like(earlier)
+    assert (job.engine, job.precision, job.device) == expected
+
+
+def test_the_device_of_a_label_map_that_does_not_tell_it_stays_auto():
     earlier = Outcome(finished="", exit_code=0, engine="openvino", precision="int8")
-    job = SegmentJob(Path("student.bedside"), engine, precision).like(earlier)
-    assert (job.engine, job.precision) == expected
+    assert JOB.like(earlier).device == "auto"
+
+
+@pytest.mark.parametrize(("device", "expected"), [("auto", "CPU"), ("CUDA", "CUDA")])
+def test_on_several_machines_a_device_that_is_not_named_is_the_cpu(device, expected):
+    assert replace(JOB, device=device).for_several_machines() == replace(JOB, device=expected)
 
 
 def test_the_record_holds_no_path_and_nothing_that_leaves_the_labels_alone():

@@ -111,10 +111,10 @@ def test_force_makes_all_anew(bundle_path, scans, tmp_path, segmented, run):
     assert segmented == ["a.nii.gz", "b.nii"]
 
 
-def chosen_before(folder, precision):
+def chosen_before(folder, **chosen):
     """Changes what `auto` chose for the first label map of a folder."""
     journal = json.loads((folder / "segment.json").read_text())
-    journal["cases"]["a.nii.gz"]["precision"] = precision
+    journal["cases"]["a.nii.gz"].update(chosen)
     (folder / "segment.json").write_text(json.dumps(journal))
 
 
@@ -123,7 +123,7 @@ def test_what_auto_chose_for_the_first_label_map_holds_for_the_rest(
     bundle_path, scans, tmp_path, precision, cube, save, run
 ):
     run(bundle_path, scans, tmp_path / "out")
-    chosen_before(tmp_path / "out", precision)
+    chosen_before(tmp_path / "out", precision=precision)
     save(scans / "c.nii.gz", cube(7))
     run(bundle_path, scans, tmp_path / "out")
     cases = json.loads((tmp_path / "out" / "segment.json").read_text())["cases"]
@@ -132,11 +132,44 @@ def test_what_auto_chose_for_the_first_label_map_holds_for_the_rest(
 
 def test_label_maps_of_several_precisions_are_counted_in_a_warning(bundle_path, scans, tmp_path, run):
     run(bundle_path, scans, tmp_path / "out", "--precision", "fp32")
-    chosen_before(tmp_path / "out", "int8")
+    chosen_before(tmp_path / "out", precision="int8")
     done = run(bundle_path, scans, tmp_path / "out", "--precision", "fp32")
     assert "not of one kind: 1 by onnxruntime fp32, 1 by onnxruntime int8; name --engine" in " ".join(
         done.stderr.split()
     )
+
+
+def test_the_rest_is_refused_where_the_device_of_the_first_label_map_is_gone(
+    bundle_path, scans, tmp_path, cube, save, run
+):
+    run(bundle_path, scans, tmp_path / "out")
+    chosen_before(tmp_path / "out", device="NPU")  # none of ONNX Runtime's
+    save(scans / "c.nii.gz", cube(7))
+    with pytest.raises(UsageError, match=r'device: expected CPU.*, got "NPU"'):
+        run(bundle_path, scans, tmp_path / "out")
+
+
+def test_label_maps_of_several_devices_are_counted_in_a_warning(bundle_path, scans, tmp_path, run):
+    run(bundle_path, scans, tmp_path / "out", "--precision", "fp32", "--device", "CPU")
+    chosen_before(tmp_path / "out", device="CUDA")
+    done = run(bundle_path, scans, tmp_path / "out", "--precision", "fp32", "--device", "CPU")
+    assert "not of one kind: 1 by onnxruntime fp32, 1 by onnxruntime fp32 on CUDA; name" in " ".join(
+        done.stderr.split()
+    )
+
+
+def test_a_journal_that_tells_no_device_as_earlier_versions_wrote_it_is_gone_on_with(
+    bundle_path, scans, tmp_path, segmented, cube, save, run
+):
+    run(bundle_path, scans, tmp_path / "out")
+    journal = json.loads((tmp_path / "out" / "segment.json").read_text())
+    for case in journal["cases"].values():
+        assert case.pop("device") == "CPU"
+    (tmp_path / "out" / "segment.json").write_text(json.dumps(journal))
+    save(scans / "c.nii.gz", cube(7))
+    segmented.clear()
+    done = run(bundle_path, scans, tmp_path / "out")
+    assert (segmented, "not of one kind" in done.stderr) == (["c.nii.gz"], False)
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,11 @@ def test_the_summary_adds_up_the_stages():
     assert summary(result()) == "3 windows run, 1 of air skipped; openvino int8; 1.50 s (read 0.25, infer 1.25)"
 
 
+def test_a_device_beside_the_cpu_is_named():
+    assert "; openvino int8 on GPU; " in summary(replace(result(), device="GPU"))
+    assert "; openvino int8; " in summary(replace(result(), device="CPU"))
+
+
 @pytest.mark.parametrize(
     ("entry", "text"),
     [
@@ -47,11 +52,11 @@ def test_every_label_has_its_volume_absent_ones_too():
 
 def test_json_holds_figures_shape_and_the_choice():
     choice = EngineChoice(setting=Setting("openvino", "int8", 2), threads=4, reason="measured")
-    content = json.loads(json.dumps(as_json(result(warnings=("look",)), choice)))
+    content = json.loads(json.dumps(as_json(replace(result(warnings=("look",)), device="CPU"), choice)))
     assert content["choice"]["setting"] == {"engine": "openvino", "precision": "int8", "streams": 2, "device": "CPU"}
     assert (content["needs_review"], content["warnings"], content["shape"]) == (True, ["look"], [4, 3, 2])
     assert (content["volumes_ml"], content["windows_skipped"]) == ({"fat": 1.25, "bone": 0.0}, 1)
-    assert content["windows_without_organ"] == 0
+    assert (content["windows_without_organ"], content["device"]) == (0, "CPU")
 
 
 def test_windows_without_organ_are_counted_where_a_locator_left_some_out():

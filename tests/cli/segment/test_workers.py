@@ -13,9 +13,10 @@ import nibabel as nib
 import numpy as np
 import psutil
 import pytest
+from bedside.cli.segment import workers
 from bedside.cli.segment.folder_scan import FolderScan
 from bedside.cli.segment.job import SegmentJob
-from bedside.cli.segment.workers import segment_in_workers
+from bedside.cli.segment.workers import segment_in_jobs, segment_in_workers
 from bedside.runtime import BundleError
 
 
@@ -176,3 +177,11 @@ def test_debug_shows_the_workers_log_and_where_a_scan_failed(bundle_path, scans,
     assert re.search(r'^worker 1: ERROR:bedside:a case failed: InputError\n  File "', done.stderr, re.MULTILINE)
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("bedside: ")]
     assert line.startswith('bedside: warning: "2.nii.gz": ')
+
+
+@pytest.mark.parametrize(("device", "used"), [("auto", "CPU"), ("CUDA", "CUDA")])
+def test_jobs_of_a_cluster_run_on_the_cpu_unless_a_device_is_named(bundle_path, monkeypatch, device, used):
+    """One of its machines may have a GPU and another none; the label maps would depend on it."""
+    monkeypatch.setattr(workers, "run_on_cluster", lambda work, cases, cluster: work.job)
+    job = SegmentJob(bundle_path, "onnxruntime", "fp32", 1, device=device)
+    assert segment_in_jobs(job, [], None).device == used

@@ -243,6 +243,14 @@ class TestWhatIsAskedFor:
         open_for_bundle(write(*ALL), "openvino", "bf16", 2)
         assert workshop.opened == [Setting("openvino", "bf16", 1)]
 
+    def test_beside_them_devices_alone_are_compared(self, workshop, write):
+        workshop.cards = (InferenceDevice("GPU", ()),)
+        opened = open_for_bundle(write(*ALL), "openvino", "bf16", 2)
+        tried = [
+            (trial.setting.precision, trial.setting.streams, trial.setting.device) for trial in opened.choice.trials
+        ]
+        assert tried == [("bf16", 1, "CPU"), ("bf16", 1, "GPU")]
+
     def test_a_named_precision_is_kept(self, workshop, write):
         workshop.seconds["openvino", "int8"] = 0.0
         open_for_bundle(write(*ALL), precision="bf16")
