@@ -49,6 +49,7 @@ class ExecutionPlan:
         windows: the window plan, in that order of axes.
         dtype: number format of scores that wait for later windows, float32 or float16.
         bytes: predicted peak memory, in addition to what the process already holds.
+        is_short: whether ``dtype`` is float16 because so little memory was free, where the same scan has float32 else.
     """
 
     streamed: bool
@@ -56,6 +57,7 @@ class ExecutionPlan:
     windows: WindowPlan
     dtype: type[np.floating[Any]]
     bytes: int
+    is_short: bool = False
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,10 @@ def best_plan(request: SegmentationRequest, parallel: int, available: int) -> Ex
         for dtype in (np.float32, np.float16)
     ]
     exact = min((plan for plan in plans if plan.dtype is np.float32), key=lambda plan: plan.bytes)
-    return exact if exact.bytes <= min(ROOMY_BYTES, available) else min(plans, key=lambda plan: plan.bytes)
+    if exact.bytes <= min(ROOMY_BYTES, available):
+        return exact
+    least = min(plans, key=lambda plan: plan.bytes)
+    return replace(least, is_short=exact.bytes <= ROOMY_BYTES and least.dtype is np.float16)
 
 
 def _orders(request: SegmentationRequest) -> Iterator[tuple[bool, AxisOrder]]:

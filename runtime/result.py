@@ -34,6 +34,8 @@ class Result:
             infinity.
         device: name of the device that the engine ran on: ``"CPU"``, ``"GPU"``, ``"CUDA"``, …; empty where it is not
             known, as in a result that an earlier version pickled.
+        short_of_memory: whether so little memory was free that scores waited in float16; with more, voxels where two
+            classes are almost equal may have another label.
     """
 
     labels: NDArray[np.uint8] | NDArray[np.uint16]
@@ -49,6 +51,7 @@ class Result:
     windows_without_organ: int = 0
     windows_not_finite: int = 0
     device: str = ""
+    short_of_memory: bool = False
 
     @property
     def affine(self) -> NDArray[np.float64]:
@@ -58,12 +61,18 @@ class Result:
     @property
     def notes(self) -> tuple[str, ...]:
         """Information that needs no action, one line each."""
-        if not self.grid.is_sheared:
-            return ()
-        return (
-            f"the scan is sheared by {self.grid.shear_degrees:.3g}° (gantry tilt): the network saw it straightened, "
-            "the labels are on the scan's own sheared grid",
-        )
+        notes: list[str] = []
+        if self.grid.is_sheared:
+            notes.append(
+                f"the scan is sheared by {self.grid.shear_degrees:.3g}° (gantry tilt): the network saw it "
+                "straightened, the labels are on the scan's own sheared grid"
+            )
+        if self.short_of_memory:
+            notes.append(
+                "memory was short, so that scores waited in float16: with more free, voxels where two classes are "
+                "almost equal may have another label"
+            )
+        return tuple(notes)
 
     @property
     def needs_review(self) -> bool:

@@ -50,6 +50,7 @@ def test_a_large_scan_is_streamed_with_packed_scores():
     one = chosen((512, 512, 824))
     assert one.streamed
     assert one.dtype is np.float16
+    assert not one.is_short  # whatever is free
     assert one.bytes <= 1.0 * GB
 
 
@@ -86,10 +87,10 @@ def test_beyond_the_label_map_nothing_grows_with_the_length():
 def test_a_limit_makes_the_choice_smaller_until_none_is_left(monkeypatch):
     monkeypatch.setattr(memory_limit, "resident_bytes", lambda: 0)
     free = chosen((256, 256, 300))
-    assert free.dtype is np.float32
+    assert (free.dtype, free.is_short) == (np.float32, False)
     tight = chosen((256, 256, 300), memory_limit=free.bytes - 1)
     assert tight.bytes < free.bytes
-    assert tight.dtype is np.float16
+    assert (tight.dtype, tight.is_short) == (np.float16, True)
     with pytest.raises(
         ResourceError,
         match=r"with this scan .* needs about [0-9,]+ MiB, the limit is 95 MiB; raise the limit to [0-9]+",

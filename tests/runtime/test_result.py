@@ -1,3 +1,4 @@
+import dataclasses
 import pickle
 
 import nibabel as nib
@@ -44,6 +45,13 @@ def test_a_tilted_gantry_is_a_note_and_no_warning():
     assert result(tilted.labels).notes == ()
     assert tilted.notes[0].startswith("the scan is sheared by 20° (gantry tilt)")
     assert not tilted.needs_review
+
+
+def test_float16_for_want_of_memory_is_a_note_and_no_warning():
+    short = dataclasses.replace(result(np.zeros(GRID.shape, np.uint8)), short_of_memory=True)
+    (note,) = short.notes
+    assert note.startswith("memory was short, so that scores waited in float16")
+    assert not short.needs_review
 
 
 def test_a_saved_label_map_says_who_wrote_it(tmp_path):
