@@ -153,7 +153,7 @@ def test_offsets_are_kept_only_if_they_raise_the_dice_that_validation_found(smal
 
 
 def test_a_search_that_finds_no_offsets_keeps_weights_and_dice(tmp_path, prepared, small_task):
-    """The cube is told from the body without any."""
+    """The network has the right labels already, so that no offset raises its Dice."""
     recipe = Recipe(epochs=1, steps_per_epoch=1, lr=1e-9, warmup=0, class_offsets=True)
     run, model = make_run(tmp_path / "run", small_task, recipe), shy()
     with torch.no_grad():
