@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .preprocessing.body_mask import BodyMask
     from .scan_pass import ScanPass
 
-_NO_ORGAN = "the locator found no organ of the task in the scan, so no window was run (--no-locator runs them)"
+_NO_ORGAN = "the locator found no organ of the task in the scan, so no window was run; without the locator all are"
 
 
 class ScanPipeline:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..runtime.errors import reworded
+from ..runtime.errors import reworded, without_segment_options
 
 # (advice in a message of the runtime, what it says to a client instead), in this order
 _ADVICE = (
@@ -10,7 +10,6 @@ _ADVICE = (
     (r"--series\b", "series=NUMBER"),
     (r"--volume N\b", "volume=N"),
     (r"--fill-gaps\b", "fill_gaps=true"),
-    (r" \([^()]*--[a-z][^()]*\)", ""),  # an option that no request has, with what it does
     (r"; bedside [a-z][^;]*", ""),  # what another command would show
 )
 
@@ -20,7 +19,7 @@ def for_clients(message: str) -> str:
 
     >>> for_clients("2 series are scans; choose one (--series); bedside inspect lists them")
     '2 series are scans; choose one (series=NUMBER)'
-    >>> for_clients("no window was run (--no-locator runs them)")
-    'no window was run'
+    >>> for_clients("repair the scan, or replace them (--replace-nan V)")
+    'repair the scan'
     """
-    return reworded(message, _ADVICE)
+    return without_segment_options(reworded(message, _ADVICE))

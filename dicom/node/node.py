@@ -61,7 +61,7 @@ def run_node(config: NodeConfig, cancel: Cancel | None = None) -> None:
         caller = PeerCaller(config)
         sender = Sender(config.peers, queue, caller)
         worker = Worker(config, queue, segmenters, caller, cancel)
-        worker.forget_outdated()
+        worker.discard_outdated()
         opened.callback(sender.stop)  # may take seconds, while nothing should be received any more
         port = opened.enter_context(_listening(config, queue))
         sender.start()

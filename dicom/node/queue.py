@@ -189,8 +189,11 @@ class Queue:
         with self._lock:
             series.record(outcome)
 
-    def forget_waiting(self, made_by: Set[str]) -> None:
-        """Takes results back that wait for their delivery and were made by other rules or bundles than some.
+    def discard_undelivered_unless(self, made_by: Set[str]) -> None:
+        """Discards undelivered results that were made by another rule or bundle; their series are segmented again.
+
+        Args:
+            made_by: hashes of the rules with their bundles, of which any result is kept.
 
         Raises:
             ResourceError: the disk does not allow it.

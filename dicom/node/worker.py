@@ -14,7 +14,7 @@ import pydicom
 from pydicom import Dataset
 
 from ...processes.signals import Terminated
-from ...runtime.errors import BedsideError, BundleError, Cancelled, InputError, ResourceError
+from ...runtime.errors import BedsideError, BundleError, Cancelled, InputError, ResourceError, without_segment_options
 from ...runtime.hooks import Cancel
 from ...runtime.log import log_failure
 from ...runtime.segmenter import Segmenter
@@ -61,13 +61,15 @@ class Worker:
         self._caller = caller
         self._cancel = cancel
 
-    def forget_outdated(self) -> None:
-        """Lets results be made again that wait for their delivery, where their rule or bundle was changed since.
+    def discard_outdated(self) -> None:
+        """Discards undelivered results whose rule or bundle has changed since; their series are segmented again.
 
         Raises:
             ResourceError: the disk does not allow it.
         """
-        self._queue.forget_waiting({_made_by(rule, self._segmenters[rule.bundle]) for rule in self._config.rules})
+        self._queue.discard_undelivered_unless(
+            {_made_by(rule, self._segmenters[rule.bundle]) for rule in self._config.rules}
+        )
 
     def work(self) -> bool:
         """Takes up the series that waits longest; returns whether there was one."""
@@ -189,7 +191,7 @@ def _made_by(rule: Rule, segmenter: Segmenter) -> str:
 
 
 def _refused(outcome: Outcome, message: str) -> Outcome:
-    return msgspec.structs.replace(outcome, state=State.REFUSED, message=message)
+    return msgspec.structs.replace(outcome, state=State.REFUSED, message=without_segment_options(message))
 
 
 def _header(file: Path) -> Dataset:

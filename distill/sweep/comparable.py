@@ -34,7 +34,7 @@ def check_steps(dataset: Dataset, runs: Sequence[SweepRun], words: Sequence[str]
         UsageError: the number of steps depends on the share of these crops.
     """
     given = _options(words)
-    drawn = (dataset.unlabelled or "--unlabelled" in given) and given.get("--unlabelled-share") not in ("0", "0.0")
+    drawn = (dataset.unlabelled or "--unlabelled" in given) and not _is_zero(given.get("--unlabelled-share"))
     lambdas = {run.lam for run in runs}
     if drawn and "--steps-per-epoch" not in given and BASELINE in lambdas and len(lambdas) > 1:
         raise UsageError(
@@ -50,7 +50,7 @@ def check_imitated(runs: Sequence[SweepRun], words: Sequence[str]) -> None:
         UsageError: no training of the sweep would have a part for them.
     """
     given = _options(words)
-    idle = [name for name in _TEACHING if name in given and given[name] not in ("0", "0.0")]
+    idle = [name for name in _TEACHING if name in given and not _is_zero(given[name])]
     if idle and {run.lam for run in runs} == {BASELINE}:
         raise UsageError(f"λ = 1 learns from labels alone: leave {' and '.join(idle)} out, or add a λ below 1")
 
@@ -131,6 +131,14 @@ def _comparable(config: RunConfig, *, without_teachers: bool) -> RunConfig:
                 distillation, teachers=(), pseudo_labels=False, imitation="mse", targets="cached"
             )
     return msgspec.structs.replace(config, recipe=recipe, distillation=distillation)
+
+
+def _is_zero(value: str | None) -> bool:
+    """Whether an option has the value 0, in any spelling."""
+    try:
+        return value is not None and float(value) == 0
+    except ValueError:
+        return False
 
 
 def _options(words: Sequence[str]) -> dict[str, str]:

@@ -54,6 +54,7 @@ def test_a_series_with_a_gap_is_refused_and_taken_up_when_the_rest_comes(work, t
     put(queue, [*files[:2], *files[3:]])
     worker.work()
     assert "1 slice is missing" in outcome(queue).message
+    assert "--" not in outcome(queue).message  # the node has none of segment's options
     put(queue, files)
     assert worker.work()
     assert outcome(queue).state is State.DONE
@@ -93,7 +94,7 @@ def test_a_series_that_was_removed_and_comes_again_in_parts_has_no_two_results_o
     assert made[2].SOPInstanceUID == made[0].SOPInstanceUID
 
 
-def test_a_result_that_waits_is_made_again_by_the_rule_as_it_is_now_and_a_delivered_one_is_not(work, tmp_path):
+def test_an_undelivered_result_is_made_again_by_the_rule_as_it_is_now_and_a_delivered_one_is_not(work, tmp_path):
     worker, queue = work()
     put(queue, parties.series(tmp_path / "ct", 3))
     worker.work()
@@ -102,7 +103,7 @@ def test_a_result_that_waits_is_made_again_by_the_rule_as_it_is_now_and_a_delive
     def works_after_a_start(**changes):
         config = msgspec.structs.replace(worker._config, rules=(msgspec.structs.replace(rule, **changes),))
         started = Worker(config, queue, worker._segmenters, worker._caller)
-        started.forget_outdated()
+        started.discard_outdated()
         return started.work()
 
     assert not works_after_a_start()

@@ -107,7 +107,7 @@ def test_the_baseline_draws_no_scans_without_labels_but_makes_as_many_steps(tmp_
         ((0.5, 1), ["--unlabelled=scans"], False, True),
         ((0.5, 1), ["--steps-per-epoch", "60"], True, False),
         ((0.5, 1), ["--steps-per-epoch=60"], True, False),
-        ((0.5, 1), ["--unlabelled-share", "0.0"], True, False),
+        ((0.5, 1), ["--unlabelled-share", "0.00"], True, False),
         ((0.5, 1), ["--unlabelled-share", "0.3"], True, True),
         ((0.2, 0.5), [], True, False),
         ((1,), [], True, False),
@@ -152,7 +152,7 @@ def test_what_teachers_teach_is_refused_where_no_training_learns_from_them(words
 
 
 def test_the_same_words_for_nothing_are_none(tmp_path):
-    check_imitated(plan_runs(tmp_path, [1], [0]), ["data", "--no-pseudo-labels", "--unlabelled-share", "0"])
+    check_imitated(plan_runs(tmp_path, [1], [0]), ["data", "--no-pseudo-labels", "--unlabelled-share", "0.000"])
 
 
 @pytest.mark.parametrize(
