@@ -80,15 +80,19 @@ def segment_folder(
             job = job.like(earlier)
         if skipped:
             console.info(f"{skipped} of {len(cases)} scans have their label map already")
-        journal = journal.begun(todo)
+        journal = journal.beginning(todo)
         journal.save(outputs)
-        with console.stages("scans", "windows") as (advance, windows):
-            advance(skipped, len(cases))
-            with closing(_run(job, todo, workers, windows, cluster)) as segmented:
-                for done, (case, outcome) in enumerate(segmented, skipped + 1):
-                    journal = journal.with_outcome(case, outcome)
-                    journal.save(outputs)
-                    advance(done, len(cases))
+        try:
+            with console.stages("scans", "windows") as (advance, windows):
+                advance(skipped, len(cases))
+                with closing(_run(job, todo, workers, windows, cluster)) as segmented:
+                    for done, (case, outcome) in enumerate(segmented, skipped + 1):
+                        journal = journal.with_outcome(case, outcome)
+                        journal.save(outputs)
+                        advance(done, len(cases))
+        except BaseException:
+            journal.interrupted(todo).save(outputs)
+            raise
     return _tell(cases, {case.name for case in todo}, journal.cases, left_out, console)
 
 

@@ -37,8 +37,10 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         threads: CPU threads of the last run; None for all.
         workers: processes of the last run.
         cases: name of the scan (`FolderScan.name`) → outcome of the last run that had it.
-        label_maps: name of the label map (`FolderScan.label_map`) → the last that was written there, whatever became of
-            its scan since; None where a run that was to write it was interrupted, and may have done so.
+        label_maps: name of the label map (`FolderScan.label_map`) → the last that is known to have been written there,
+            whatever became of its scan since.
+        begun: names of the label maps that the last run was to write and whose outcome is not known: it may have
+            written them before it was interrupted.
     """
 
     setup: Setup
@@ -46,7 +48,8 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     threads: int | None
     workers: int
     cases: dict[str, Outcome] = {}
-    label_maps: dict[str, LabelMap | None] = {}
+    label_maps: dict[str, LabelMap] = {}
+    begun: frozenset[str] = frozenset()
 
     def resumed(self, folder: Path, cases: list[FolderScan], force: bool) -> Journal:
         """Returns this journal with what the folder's earlier journal says, whose setup must be the same.
@@ -89,7 +92,9 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         anew = {case.label_map for case in cases} if force else set[str]()
         kept = {name: outcome for name, outcome in earlier.cases.items() if _label_map_of(name) not in anew}
         label_maps = {**_written(earlier.cases), **earlier.label_maps}  # earlier versions wrote the outcomes alone
-        return msgspec.structs.replace(self, cases={} if changed else kept, label_maps=label_maps)
+        return msgspec.structs.replace(
+            self, cases={} if changed else kept, label_maps=label_maps, begun=earlier.begun
+        )
 
     def unfinished(self, cases: Sequence[FolderScan]) -> list[FolderScan]:
         """Returns the cases that have no label map, or a damaged one.
@@ -125,26 +130,40 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             return "" if _digest(case.scan) in (None, made.input_sha256) else "made from another scan"
         if is_damaged(case.output):
             return ""
-        if made is not None:
+        if made is not None and case.label_map not in self.begun:
             return "changed since it was made"
         if not is_own_label_map(case.output):
             return "not made by bedside"
-        return "" if case.label_map in self.label_maps else f"not in {JOURNAL_NAME}"
+        return "" if case.label_map in self.begun else f"not in {JOURNAL_NAME}"
 
-    def begun(self, cases: Sequence[FolderScan]) -> Journal:
+    def beginning(self, cases: Sequence[FolderScan]) -> Journal:
         """Returns the journal of a run that begins to write these label maps; saved before the run writes the first."""
-        return msgspec.structs.replace(self, label_maps={**{case.label_map: None for case in cases}, **self.label_maps})
+        return msgspec.structs.replace(self, begun=self.begun | {case.label_map for case in cases})
+
+    def interrupted(self, cases: Sequence[FolderScan]) -> Journal:
+        """Returns the journal of a run that ends before its time: which label maps it has written is seen now.
+
+        What comes to the place of another before the next run is a person's.
+
+        Args:
+            cases: scans of the run.
+        """
+        not_written = {case.label_map for case in cases if not self._is_unknown(case)}
+        return msgspec.structs.replace(self, begun=self.begun - not_written)
+
+    def _is_unknown(self, case: FolderScan) -> bool:
+        """Whether there is a file other than the label map that is known to have been written there."""
+        made = self.label_maps.get(case.label_map)
+        return _digest(case.output) not in (None, made and made.output_sha256)
 
     def with_outcome(self, case: FolderScan, outcome: Outcome) -> Journal:
         """Returns the journal with one more outcome; a failed one leaves the earlier label map known."""
         cases = {case.name: outcome}
-        label_maps = {**self.label_maps, **_written(cases)}
-        if label_maps.get(case.label_map) is None and not case.output.exists():
-            label_maps.pop(case.label_map, None)  # what comes there before the next run is not bedside's
         return msgspec.structs.replace(
             self,
             cases=dict(sorted({**self.cases, **cases}.items())),
-            label_maps=dict(sorted(label_maps.items())),
+            label_maps=dict(sorted({**self.label_maps, **_written(cases)}.items())),
+            begun=self.begun - {case.label_map},
         )
 
     def save(self, folder: Path) -> None:
@@ -152,7 +171,7 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         save_json(folder / JOURNAL_NAME, self)
 
 
-def _written(cases: dict[str, Outcome]) -> dict[str, LabelMap | None]:
+def _written(cases: dict[str, Outcome]) -> dict[str, LabelMap]:
     """Returns the label maps that were written: name of the label map → label map."""
     return {
         _label_map_of(name): LabelMap(input_sha256=outcome.input_sha256, output_sha256=outcome.output_sha256)

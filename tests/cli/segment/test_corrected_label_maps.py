@@ -5,7 +5,8 @@ import json
 import nibabel as nib
 import numpy as np
 import pytest
-from bedside.runtime import UsageError
+from bedside.cli.segment.journal import Journal
+from bedside.runtime import Segmenter, UsageError
 
 
 @pytest.fixture
@@ -136,3 +137,61 @@ def test_a_journal_of_an_earlier_version_knows_its_label_maps(bundle_path, scans
     (out / "segment.json").write_text(json.dumps(journal))
     correct(out / "a.nii.gz")
     refused(run, bundle_path, scans, out, r"a\.nii\.gz \(changed since it was made\)")
+
+
+@pytest.fixture
+def interrupted(monkeypatch, run):
+    """A function that runs a folder whose run ends at the scan b.nii, or at once, killed, with what it wrote for a."""
+
+    def run_until(at, *arguments):
+        def stop(*_):
+            raise KeyboardInterrupt
+
+        reserve = Segmenter.reserve
+
+        def reserve_until(self, scan, *given, **options):
+            return stop() if scan.name == at else reserve(self, scan, *given, **options)
+
+        with monkeypatch.context() as patched:
+            if at == "killed":
+                patched.setattr(Journal, "with_outcome", stop)
+                patched.setattr(Journal, "interrupted", lambda journal, _: journal)
+            else:
+                patched.setattr(Segmenter, "reserve", reserve_until)
+            assert run(*arguments).exit_code == 130
+
+    return run_until
+
+
+@pytest.mark.parametrize("words", [(), ("--overlap", "0.5")], ids=["same setup", "another setup"])
+def test_a_killed_run_that_made_all_anew_is_gone_on_with(
+    bundle_path, scans, tmp_path, segmented, interrupted, run, words
+):
+    out = tmp_path / "out"
+    run(bundle_path, scans, out)
+    interrupted("killed", bundle_path, scans, out, "--force", *words)
+    segmented.clear()
+    assert run(bundle_path, scans, out, *words).exit_code == 0
+    assert segmented == ["a.nii.gz", "b.nii"]
+
+
+def test_what_comes_to_a_place_that_an_interrupted_run_never_reached_is_not_replaced(
+    bundle_path, scans, tmp_path, correct, interrupted, run
+):
+    out = tmp_path / "out"
+    interrupted("b.nii", bundle_path, scans, out)
+    (out / "b.nii.gz").write_bytes((out / "a.nii.gz").read_bytes())
+    before = correct(out / "b.nii.gz")
+    refused(run, bundle_path, scans, out, r"b\.nii\.gz \(not in segment\.json\)")
+    assert (out / "b.nii.gz").read_bytes() == before
+
+
+def test_a_label_map_that_is_corrected_after_an_interrupted_run_that_made_all_anew_is_not_replaced(
+    bundle_path, scans, tmp_path, correct, interrupted, run
+):
+    out = tmp_path / "out"
+    run(bundle_path, scans, out)
+    interrupted("b.nii", bundle_path, scans, out, "--force")
+    before = correct(out / "b.nii.gz")
+    refused(run, bundle_path, scans, out, r"b\.nii\.gz \(changed since it was made\)")
+    assert (out / "b.nii.gz").read_bytes() == before
