@@ -75,6 +75,11 @@ class ScanPlan:
     afterwards: int = 0
 
     @property
+    def is_short(self) -> bool:
+        """Whether a pass has float16 because so little memory was free."""
+        return self.main.is_short or (self.locating is not None and self.locating.is_short)
+
+    @property
     def bytes(self) -> int:
         """Predicted peak memory, in bytes: of the largest of passes and results.
 

@@ -101,7 +101,6 @@ class ScanPipeline:
             windows_not_finite=labelled.not_finite,
             postprocessing=removed,
             device=self._pass.engine.device,
-            short_of_memory=self._pass.plan.is_short,
         )
 
 

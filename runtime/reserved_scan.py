@@ -98,7 +98,7 @@ class ReservedScan:
         reading = "read as the windows move" if main.streamed else "prepared whole"
         _log.debug("%r, for the model %r: %d windows, %s", grid, self.request.grid, windows, reading)
         scan_pass = ScanPass(self.model.engine, self.request, main, hooks, region)
-        result = ScanPipeline(scan_pass, self.further).run()
+        result = replace(ScanPipeline(scan_pass, self.further).run(), short_of_memory=self.plan.is_short)
         seconds = sum(result.timings.values()) / 1000
         left_out = f"{result.windows_skipped} of air, {result.windows_without_organ} without organ"
         _log.info("%r: %d windows, %s, %.2f s", grid, result.windows, left_out, seconds)

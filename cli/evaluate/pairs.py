@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ...runtime.errors import InputError, UsageError
 from ...runtime.files.text import utf8_name
-from ...runtime.scans.names import stem
+from ...runtime.scans.names import nifti_files, stem
 
 if TYPE_CHECKING:
     from ...training.scores.pairing import Pair
@@ -83,7 +83,8 @@ def find_pairs(
     from ...training.data.formats.reading import is_dataset
     from ...training.scores.pairing import Pair, pairs_of_folders
 
-    if is_dataset(prediction):
+    # Beside its predictions, nnU-Net puts the training's list, which may name cases of another folder.
+    if is_dataset(prediction) and not (prediction.is_dir() and nifti_files(prediction)):
         raise UsageError(f'evaluate: "{prediction.name}" is a data set; -p takes the predictions, -t the truth')
     if truth is not None and is_dataset(truth):
         dataset = truth

@@ -104,17 +104,39 @@ def find_cases(scans: Path, outputs: Path) -> list[FolderScan]:
         raise UsageError(f'-i is a folder, so -o must be one too; got "{outputs.name}"')
     check_outside_bundles(outputs)
     found = nifti_files(scans)
-    if not found:
-        return scans_of_patients(scans, outputs)
-    cases: dict[str, FolderScan] = {}
-    for path in found:
-        name = stem(path.name)
-        if name in cases:
-            raise InputError(
-                f'"{cases[name].scan.name}" and "{path.name}" would have the same label map; rename or remove one'
+    cases = [FolderScan(path, outputs / label_map_name(stem(path.name))) for path in found]
+    cases = cases or scans_of_patients(scans, outputs)
+    _check_apart(cases)
+    return cases
+
+
+def _check_apart(cases: Sequence[FolderScan]) -> None:
+    """Checks that no label map replaces another, or a scan.
+
+    Raises:
+        InputError: two scans have the same label map, or label maps of one name in UTF-8, by which the journal knows
+            them.
+        UsageError: a link in the output folder leads to a scan, or to the place of another label map.
+    """
+    named: dict[str, FolderScan] = {}
+    scans = {case.scan.resolve() for case in cases}
+    places: dict[Path, FolderScan] = {}
+    for case in cases:
+        other = named.setdefault(case.label_map, case)
+        if other is not case:
+            raise InputError(f'"{other.name}" and "{case.name}" would have the same label map; rename or remove one')
+        place = case.output.resolve()
+        if place in scans:
+            raise UsageError(
+                f'"{case.label_map}" in the output folder is a link to "{place.name}", a scan, which the label map '
+                "would replace; choose another folder"
             )
-        cases[name] = FolderScan(path, outputs / label_map_name(name))
-    return list(cases.values())
+        other = places.setdefault(place, case)
+        if other is not case:
+            raise UsageError(
+                f'"{other.label_map}" in the output folder and "{case.label_map}" are links to one file; choose '
+                "another folder"
+            )
 
 
 def _run(

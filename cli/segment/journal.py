@@ -92,9 +92,7 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         anew = {case.label_map for case in cases} if force else set[str]()
         kept = {name: outcome for name, outcome in earlier.cases.items() if _label_map_of(name) not in anew}
         label_maps = {**_written(earlier.cases), **earlier.label_maps}  # earlier versions wrote the outcomes alone
-        return msgspec.structs.replace(
-            self, cases={} if changed else kept, label_maps=label_maps, begun=earlier.begun
-        )
+        return msgspec.structs.replace(self, cases={} if changed else kept, label_maps=label_maps, begun=earlier.begun)
 
     def unfinished(self, cases: Sequence[FolderScan]) -> list[FolderScan]:
         """Returns the cases that have no label map, or a damaged one.

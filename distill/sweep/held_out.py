@@ -108,11 +108,16 @@ def _doubts(learned: Sequence[tuple[str, LearnedFrom]], images: frozenset[str], 
     unknown = [name for name, each in learned if not each.scans & images and not each.knows_all]
     if unknown:
         yield (
-            f"not every scan is recorded from which {joined_names(unknown)}, or what taught them, learned: the "
+            f"not every scan is recorded from which {_named(unknown)}, or what taught them, learned: the "
             f"{case_list} cases are not known to be held out"
         )
 
 
 def _counted(found: Sequence[tuple[str, frozenset[str]]]) -> tuple[int, str]:
     """Returns the number of different scans, and the names of the networks."""
-    return len(frozenset().union(*(scans for _, scans in found))), joined_names(name for name, _ in found)
+    return len(frozenset().union(*(scans for _, scans in found))), _named(name for name, _ in found)
+
+
+def _named(names: Iterable[str]) -> str:
+    """Returns names with commas between them, each once: a network may teach and be started from."""
+    return joined_names(dict.fromkeys(names))

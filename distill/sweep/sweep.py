@@ -151,7 +151,8 @@ def sweep_lambda(
         raise SweepFailedError(failed)
     check_comparable(finished)
     scorer = _scorer(held_out, device)
-    doubts = held_out_doubts(learned_by(run.path for run in finished), scorer.images, held_out.case_list)
+    networks = [*(run.path for run in finished), *networks_built_on(runs, common)]
+    doubts = held_out_doubts(learned_by(networks), scorer.images, held_out.case_list)
     _warn(doubts)
     results = collect_results(_scored(finished, scorer, scoring), held_out.case_list, failed, doubts)
     write_report(out, results)

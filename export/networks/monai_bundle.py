@@ -115,7 +115,7 @@ def _task(
         raise InputError("the bundle's preprocessing has no Spacingd; bedside needs the spacing the network works at")
     try:
         return Task(
-            name=printable(str(metadata.content.get("name", path.stem))),
+            name=printable(str(metadata.content.get("name") or path.stem)),
             modality=modality,
             labels=labels,
             spacing=(prepared.pixdim[2], prepared.pixdim[1], prepared.pixdim[0]),
@@ -124,16 +124,21 @@ def _task(
             intensity=prepared.intensity(_PADDING),
             patch=window.xyz,
             foreground=Foreground() if modality is Modality.CT else Foreground(above=0.05, relative=True),
-            anatomy=printable(str(metadata.content.get("task", ""))),
-            **_stated(metadata.content, "intended_use"),
+            **_stated(metadata.content, task="anatomy", intended_use="intended_use"),
         )
     except FieldError as error:
         raise InputError(f'"{path.name}": {error}') from None
 
 
-def _stated(content: Mapping[str, Any], name: str) -> dict[str, str]:
-    """Returns a field of the metadata as the task's field of this name; nothing where the metadata lack it."""
-    return {name: printable(str(content[name]))} if name in content else {}
+def _stated(content: Mapping[str, Any], **fields: str) -> dict[str, str]:
+    """Returns texts of the metadata as fields of the task; fields that the metadata lack, or leave null, are left out.
+
+    Args:
+        content: the metadata.
+        fields: name in the metadata → field of the task.
+    """
+    texts = {field: content.get(name) for name, field in fields.items()}
+    return {field: printable(str(text)) for field, text in texts.items() if text is not None}
 
 
 def _only(formats: Any, side: str) -> Mapping[str, Any]:

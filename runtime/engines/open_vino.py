@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import platform
 import sys
 import threading
+import weakref
 from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import BedsideError, first_line
+from ..errors import BedsideError, UsageError, first_line
 from .engine import CPU, BaseEngine, InferenceDevice, Precision, importing
 from .model_bytes import Model, model_bytes
 from .network_shape import NetworkShape, refusal
@@ -22,6 +24,7 @@ from .onnx_guard import check_no_external_data
 _log = logging.getLogger("bedside.engine")
 _TELEMETRY = "openvino_telemetry"
 _making_core = threading.Lock()
+_freed_in_processes: set[int] = set()  # ids of the processes that opened engines which were closed or collected since
 _ARITHMETIC = {"fp32": "f32", "fp16": "f16", "bf16": "bf16", "int8": "f32", "int8-bf16": "bf16"}  # if not quantized
 _REQUIRED: dict[Precision, set[str]] = {  # precision → what OpenVINO's capabilities of a device must name
     "fp32": {"FP32"},
@@ -90,6 +93,7 @@ class OpenVinoEngine(BaseEngine[Any]):
     Raises:
         BundleError: the model cannot be read, or its inputs and outputs have the wrong shapes.
         ResourceError: there is not enough memory for the model.
+        UsageError: an engine of before this process was forked has been closed.
     """
 
     name = "openvino"
@@ -105,6 +109,7 @@ class OpenVinoEngine(BaseEngine[Any]):
         device: str = CPU,
     ) -> None:
         openvino = import_openvino()
+        _check_not_forked()
         try:
             core = openvino_core()
             hints = _hints(core, device, precision, threads, streams)
@@ -120,6 +125,7 @@ class OpenVinoEngine(BaseEngine[Any]):
         super().__init__(shape, requests, precision, device)
         self._compiled: Any = network
         self._tensor = openvino.Tensor
+        self._note_freed = weakref.finalize(self, _freed_in_processes.add, os.getpid())
 
     @staticmethod
     def devices() -> tuple[InferenceDevice, ...]:
@@ -149,6 +155,7 @@ class OpenVinoEngine(BaseEngine[Any]):
         """Waits for running inferences, then frees the compiled model."""
         super().close()
         self._compiled = None
+        self._note_freed()
 
     def compiled(self) -> bytes | None:
         """Returns the compiled network; None once the engine is closed, or where OpenVINO cannot export it (logged)."""
@@ -161,6 +168,21 @@ class OpenVinoEngine(BaseEngine[Any]):
             _log.info("the compiled network cannot be kept: %s", first_line(error))
             return None
         return stream.getvalue()
+
+
+def _check_not_forked() -> None:
+    """Checks that OpenVINO will start threads for a network: it reuses those of one that was freed.
+
+    After a fork these exist in the parent alone, and the child would wait for them for ever.
+
+    Raises:
+        UsageError: an engine that was opened before this process was forked has been closed or collected.
+    """
+    if _freed_in_processes - {os.getpid()}:
+        raise UsageError(
+            "engine: OpenVINO ran in this program before the fork and would wait for ever for threads that only the "
+            'parent has; start the process by "spawn" or "forkserver", or take the engine "onnxruntime"'
+        )
 
 
 def _capabilities(core: Any, device: str) -> set[str]:

@@ -91,6 +91,7 @@ def test_a_limit_makes_the_choice_smaller_until_none_is_left(monkeypatch):
     tight = chosen((256, 256, 300), memory_limit=free.bytes - 1)
     assert tight.bytes < free.bytes
     assert (tight.dtype, tight.is_short) == (np.float16, True)
+    assert [ScanPlan(free).is_short, ScanPlan(tight).is_short, ScanPlan(free, tight).is_short] == [False, True, True]
     with pytest.raises(
         ResourceError,
         match=r"with this scan .* needs about [0-9,]+ MiB, the limit is 95 MiB; raise the limit to [0-9]+",

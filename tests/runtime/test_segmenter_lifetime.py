@@ -130,6 +130,51 @@ def test_a_forked_child_is_told_and_takes_nothing_from_its_parent(bundle_path, t
     assert done.stdout.splitlines() == expected
 
 
+FORKED_AFTERWARDS = """
+import os, sys
+from bedside.runtime import Segmenter, UsageError
+
+def load():
+    return Segmenter.load(sys.argv[1], engine=sys.argv[2], threads=1)
+
+first = load()
+kept = load() if sys.argv[3] == "of two" else None
+if sys.argv[3] == "kept":
+    kept = first
+elif sys.argv[3] == "collected":
+    del first
+else:
+    first.close()
+number = os.fork()
+if number == 0:
+    try:
+        print("6" if load().bundle.read("README.md") else "", flush=True)
+    except UsageError as error:
+        print(error, flush=True)
+    os._exit(0)
+os.waitpid(number, 0)
+"""
+
+
+@linux
+@pytest.mark.parametrize(
+    ("engine", "segmenter", "refused"),
+    [
+        ("openvino", "closed", True), ("openvino", "collected", True), ("openvino", "of two", True),
+        ("openvino", "kept", False), ("onnxruntime", "closed", False),
+    ],
+)  # fmt: skip
+def test_a_forked_child_is_refused_where_openvino_would_wait_for_threads_of_its_parent(
+    bundle_path, engine, segmenter, refused
+):
+    done = subprocess.run(
+        [sys.executable, "-c", FORKED_AFTERWARDS, bundle_path, engine, segmenter],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("engine: OpenVINO ran in this program before the fork" if refused else "6")
+
+
 @linux
 def test_what_a_killed_process_unpacked_goes_with_the_next_zip(bundle_path, tmp_path):
     archive = tmp_path / "toy.zip"

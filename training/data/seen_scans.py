@@ -6,7 +6,7 @@ import logging
 from collections.abc import Collection, Sequence
 
 from ...runtime.engines import default_threads
-from ...runtime.errors import InputError
+from ...runtime.errors import InputError, ResourceError
 from ...runtime.scans.names import joined_names
 from .case_digest import CaseDigest, possible_copies
 from .dataset import Case, Dataset
@@ -40,7 +40,7 @@ def warn_of_seen_scans(dataset: Dataset, listed: _Hashed, unlabelled: _Hashed) -
     _warn("scans that are trained on are copies of validation scans", {digest.image for _, digest in choosing}, others)
     try:
         tested = _tested(dataset.test, [*listed, *unlabelled])
-    except InputError as error:  # the training does without them
+    except (InputError, ResourceError) as error:  # the training does without them
         _log.warning("whether test scans take part in the training is not known: %s", error)
     else:
         _warn("scans that are trained on are test scans too, or copies of some", tested, learned)

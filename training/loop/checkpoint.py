@@ -128,7 +128,25 @@ def save_weights(path: Path, model: torch.nn.Module, *, about: BestWeights | Non
     """
     tensors = _prefixed("model", _model_state(model))
     if write:
-        _write(path, tensors, {} if about is None else {METADATA_KEY: msgspec.json.encode(about).decode()})
+        _write(path, tensors, {} if about is None else _facts(about))
+
+
+def copy_weights(source: Path, target: Path, about: BestWeights) -> None:
+    """Copies weights written by `save_weights`, atomically.
+
+    Args:
+        source: file to copy.
+        target: file to write.
+        about: which weights of a run these are; a file of an earlier version does not say so itself.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    _write(target, Checkpoint.read(source).tensors, _facts(about))
+
+
+def _facts(about: BestWeights) -> dict[str, str]:
+    return {METADATA_KEY: msgspec.json.encode(about).decode()}
 
 
 def save_checkpoint(

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from dataclasses import replace
 
 import msgspec
 import torch
 
 from ...runtime.errors import InputError
-from ...runtime.files.atomic import atomic_write
 from ..runs.best_weights import BestWeights, ClassOffsetsRecord
 from ..runs.run import Run
-from .checkpoint import Checkpoint, Position, load_weights, restore, save_checkpoint, save_weights
+from .checkpoint import Checkpoint, Position, copy_weights, load_weights, restore, save_checkpoint, save_weights
 from .process_group import ProcessGroup
 
 _log = logging.getLogger("bedside.training")
@@ -78,9 +76,10 @@ class CheckpointStore:
         `choose_best` can compare them.
         """
         run = self._run
-        if self._group.first and not about.class_offsets.epochs and run.best_weights().has_class_offsets:
-            with atomic_write(run.best_before) as temporary:
-                shutil.copyfile(run.best, temporary)
+        if self._group.first and not about.class_offsets.epochs:
+            before = run.best_weights()
+            if before.has_class_offsets:
+                copy_weights(run.best, run.best_before, before)
         save_weights(run.best, self._model, about=about, write=self._group.first)
 
     def choose_best(self, dice: float | None) -> float | None:

@@ -150,6 +150,9 @@ def make_fabric(
     """
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces every process
     per_node, nodes = _processes(devices, nodes)
+    if strategy == "fsdp" and per_node * nodes == 1:
+        _log.warning("--strategy fsdp spreads the network over several devices, and there is one: it is left out")
+        strategy = "auto"
     try:
         fabric = Fabric(
             accelerator=device,
@@ -172,8 +175,6 @@ def make_fabric(
         raise UsageError("precision auto tries the whole network on one device; with --strategy fsdp name a precision")
     if kind == "cpu" and precision != "32-true" and strategy == "fsdp":
         raise UsageError(f"precision {precision} with --strategy fsdp needs GPUs; on CPUs give --strategy ddp")
-    if strategy == "fsdp" and per_node * nodes == 1:
-        _log.warning("--strategy fsdp spreads the network over several devices, and there is one: it is left out")
     return fabric
 
 
@@ -234,7 +235,7 @@ def _processes(devices: int | None, nodes: int | None) -> tuple[int, int]:
 
 
 def _strategy(name: StrategyName, processes: int, *, idle_parameters: bool) -> str | Strategy:
-    if name == "fsdp" and processes > 1:
+    if name == "fsdp":
         return ModelParallelStrategy(_shard, data_parallel_size=processes, tensor_parallel_size=1, timeout=_TIMEOUT)
     if name == "ddp" or processes > 1:
         return DDPStrategy(timeout=_TIMEOUT, gradient_as_bucket_view=True, find_unused_parameters=idle_parameters)

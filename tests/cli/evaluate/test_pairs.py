@@ -105,6 +105,15 @@ def test_folders_of_label_maps_are_such_for_all_the_json_that_nnunet_copies_ther
         assert [pair.name for pair in find_pairs(folders[0], truth, listed, None, None).pairs] == ["a", "b"]
 
 
+@pytest.mark.parametrize("listed", ["dataset", "training"])
+def test_a_list_beside_the_predictions_may_name_the_cases_of_the_training(folders, listed):
+    case = {"image": "imagesTr/a.nii.gz", "label": "labelsTr/a.nii.gz"}
+    named = {"dataset": {"a": {"images": [case["image"]], "label": case["label"]}}, "training": [case]}[listed]
+    content = {"channel_names": {"0": "CT"}, "labels": {"background": 0}, listed: named}
+    (folders[0] / "dataset.json").write_text(json.dumps(content))
+    assert [pair.name for pair in find_pairs(*folders, None, None, None).pairs] == ["a", "b"]
+
+
 def test_a_data_set_is_no_prediction(folders, dataset):
     for path in (dataset, dataset / "dataset.json"):
         with pytest.raises(UsageError, match="is a data set; -p takes the predictions, -t the truth"):

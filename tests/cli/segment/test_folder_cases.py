@@ -1,6 +1,7 @@
 """Which files of a folder are scans, and the names of their label maps."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -22,6 +23,28 @@ def test_two_scans_of_one_name_are_refused_before_anything_is_done(scans, tmp_pa
     with pytest.raises(InputError, match=r'"a\.nii" and "a\.nii\.gz" would have the same label map'):
         run(tmp_path / "no.bedside", scans, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_two_scans_whose_names_are_one_in_the_record_are_refused(tmp_path, cube, save, run):
+    (tmp_path / "scans").mkdir()
+    save(tmp_path / "a.nii.gz", cube(3))
+    for name in ("a\udcff.nii.gz", r"a\xff.nii.gz"):  # the first has a byte that is no UTF-8
+        shutil.copy(tmp_path / "a.nii.gz", tmp_path / "scans" / name)
+    with pytest.raises(InputError, match=r"would have the same label map; rename or remove one"):
+        run(tmp_path / "no.bedside", tmp_path / "scans", tmp_path / "out")
+
+
+@pytest.mark.parametrize("target", ["scans/a.nii.gz", "out/b.nii.gz"], ids=["a scan", "another's place"])
+@pytest.mark.parametrize("words", [(), ("--force",)], ids=["", "force"])
+def test_a_label_map_replaces_no_scan_and_no_other_label_map_through_a_link(
+    bundle_path, scans, tmp_path, run, target, words
+):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.nii.gz").symlink_to(tmp_path / target)
+    before = (scans / "a.nii.gz").read_bytes()
+    with pytest.raises(UsageError, match=r'in the output folder (is a link to|and) "[ab]\.nii\.gz"'):
+        run(bundle_path, scans, tmp_path / "out", *words)
+    assert (scans / "a.nii.gz").read_bytes() == before
 
 
 def test_a_folder_of_dicom_files_is_one_scan_whose_label_map_is_a_file(bundle_path, tmp_path, run):

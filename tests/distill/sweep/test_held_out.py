@@ -70,7 +70,7 @@ def test_networks_that_trainings_build_on_are_asked_before_these_begin(cubes, bu
 
 def test_two_networks_of_one_name_are_both_asked():
     taught, other = (LearnedFrom(scans=frozenset({scan}), knows_all=True) for scan in ("t1", "u1"))
-    (line,) = held_out_doubts([("run", taught), ("run", other)], IMAGES, "test")
+    (line,) = held_out_doubts([("run", taught), ("run", other), ("run", taught)], IMAGES, "test")
     assert line.startswith("1 of the 2 test scans, or copies of them, are among those from which run learned, ")
 
 

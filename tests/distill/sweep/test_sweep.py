@@ -209,6 +209,17 @@ def test_runs_that_learned_from_a_scored_scan_are_named_in_the_log_and_the_table
     assert doubt in (out / "sweep.md").read_text()
 
 
+def test_a_scored_scan_that_chose_the_epoch_of_a_teacher_is_told_of_finished_runs_too(swept, cubes, tmp_path):
+    out, teacher = (shutil.copytree(path, tmp_path / path.name) for path in (swept[0], cubes.teacher))
+    scans = json.loads((teacher / "learned_from.json").read_text())
+    scans["validation"].append(file_sha256(cubes.dataset.test[0].image))
+    (teacher / "learned_from.json").write_text(json.dumps(scans))
+    words = [str(teacher) if word == str(cubes.teacher) else word for word in cubes.arguments]
+    (doubt,) = call(cubes, out, resume=True, arguments=words).doubts
+    assert doubt.startswith(f"1 of the 2 test scans, or copies of them, are validation scans of {teacher.name}: ")
+    assert doubt in (out / "sweep.md").read_text()
+
+
 def test_a_teacher_that_learned_from_a_scored_scan_is_named_before_anything_trains(cubes, tmp_path, caplog):
     def begin(*_):
         raise KeyboardInterrupt

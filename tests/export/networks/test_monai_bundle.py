@@ -135,14 +135,13 @@ def test_metadata_that_names_no_classes_of_one_scan_is_refused(tmp_path, side, c
         opened(tmp_path, None, described)
 
 
-@pytest.mark.parametrize("stated", ["Trials alone.", None])
+@pytest.mark.parametrize("stated", [{"intended_use": "Trials alone."}, {"intended_use": None, "task": None}, {}])
 def test_what_it_is_intended_for_is_what_its_metadata_state_or_what_any_task_has(tmp_path, stated):
     described = metadata()
     del described["intended_use"]
-    if stated is not None:
-        described["intended_use"] = stated
-    found = opened(tmp_path, None, described).task
-    assert found.intended_use == (stated or PRESETS["btcv"].intended_use)
+    found = opened(tmp_path, None, {**described, **stated}).task
+    assert found.intended_use == (stated.get("intended_use") or PRESETS["btcv"].intended_use)
+    assert found.anatomy == ("" if "task" in stated else described.get("task", ""))
 
 
 def test_another_number_of_labels_than_classes_is_refused(tmp_path):

@@ -1,6 +1,10 @@
 """A training warns of scans that it learns from and that are scored as well, under any name."""
 
+import errno
+
 import pytest
+from bedside.runtime.shortage import raise_shortage
+from bedside.training.data import seen_scans
 from bedside.training.data.case_digest import digest_cases
 from bedside.training.data.dataset import Case, Dataset
 from bedside.training.data.seen_scans import warn_of_seen_scans
@@ -73,6 +77,12 @@ def test_a_test_scan_that_cannot_be_read_stops_no_training(warned):
         "whether test scans take part in the training is not known: "
         'scans cannot be compared, "test_gone.nii" cannot be read: No such file or directory'
     )
+
+
+def test_a_share_that_fails_under_a_test_scan_stops_no_training(warned, monkeypatch):
+    monkeypatch.setattr(seen_scans, "possible_copies", lambda *_: raise_shortage(OSError(errno.EIO, "x"), '"t.nii"'))
+    (said,) = warned({"a": "one"}, test={"t": "one"})
+    assert said.startswith('whether test scans take part in the training is not known: "t.nii": Input/output error')
 
 
 def test_nothing_is_said_of_scans_that_differ(warned):

@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -23,7 +24,7 @@ from bedside.training.recipe import Recipe
 from bedside.training.runs.run import Run
 from bedside.training.scores.metrics import dice_per_class
 from msgspec.structs import replace
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from .tiny_fit import make_run, network, relabelled, train
 
@@ -247,14 +248,19 @@ def test_weights_of_a_last_epoch_that_is_done_again_get_their_offsets_again(tmp_
 
 @pytest.mark.parametrize("wanted", [True, False])
 @pytest.mark.parametrize("worse", [True, False])
+@pytest.mark.parametrize("of_earlier_version", [True, False])
 def test_a_longer_run_keeps_weights_with_offsets_that_are_better_than_those_that_follow(
-    tmp_path, prepared, small_task, wanted, worse, monkeypatch
+    tmp_path, prepared, small_task, wanted, worse, of_earlier_version, monkeypatch
 ):
     """Each epoch's Dice is one without offsets: the longer run replaces the weights before it can compare them."""
     recipe = Recipe(epochs=1, steps_per_epoch=1, lr=1e-9, warmup=0, class_offsets=True)
     run = make_run(tmp_path / "run", small_task, recipe)
     first, _ = train(run, prepared, model=shy(), validation=prepared)
     kept = load_file(run.best)["model.bias"]
+    if of_earlier_version:  # these kept the facts about the weights beside them
+        facts = run.best_weights()
+        (run.path / "class_offsets.json").write_bytes(msgspec.json.encode(facts.class_offsets))
+        save_file(load_file(run.best), run.best)
     if worse:
         monkeypatch.setattr("bedside.training.loop.fit.offset_classes", lambda *_, **__: None)
     longer = replace(run.config, recipe=replace(recipe, epochs=2, class_offsets=wanted))

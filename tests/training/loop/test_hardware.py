@@ -67,9 +67,10 @@ def test_a_network_that_one_device_cannot_share_is_told(environment, caplog, nam
     assert ("--strategy fsdp spreads the network over several devices, and there is one" in caplog.text) is warned
 
 
-def test_on_one_device_fsdp_shards_nothing():
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "auto"])  # the last two need a whole network
+def test_on_one_device_fsdp_shards_nothing(precision):
     """Sharded over one process, the class offsets of a training could not be put into its bias."""
-    fabric = make_fabric("cpu", "32-true", strategy="fsdp")
+    fabric = make_fabric("cpu", precision, strategy="fsdp")
     assert not ProcessGroup(fabric).sharded
     assert type(fabric.setup_module(torch.nn.Linear(1, 1)).weight.data) is torch.Tensor
 
