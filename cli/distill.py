@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..distill.locator import LOCATOR_STUDENT, default_recipe, locator_task
+from ..distill.defaults import LAMBDA, UNLABELLED_SHARE, default_lambda, default_recipe, default_unlabelled_share
+from ..distill.locator import LOCATOR_STUDENT, locator_task
 from ..distill.students.registry import STUDENTS
 from ..distill.teacher_task import earlier_task
 from ..runtime.errors import UsageError
@@ -33,7 +34,6 @@ from .terminal.console import Advance, Console
 if TYPE_CHECKING:
     from ..training.data.dataset import Dataset
 
-_LAMBDA = 0.5
 _LIST = "list"  # as --student: the table of students
 _LISTED_TASK = "btcv"  # whose number of classes the table is for, unless --task names another
 
@@ -88,7 +88,7 @@ class Distill:
             min=0.0,
             max=1.0,
             help="Weight of the truth; 1 trains without a teacher, the baseline.",
-            show_default=f"{_LAMBDA:g}; 1 with --init or --locator alone",
+            show_default=f"{LAMBDA:g}; 1 with --init or --locator alone",
         ),
     ] = None
     task: Annotated[
@@ -234,7 +234,7 @@ class Distill:
     def _lam(self) -> float:
         if self.lam is not None:
             return self.lam
-        return 1.0 if (self.locator or self.init) and not self._teachers else _LAMBDA
+        return default_lambda(taught=bool(self._teachers), locator=self.locator, init=self.init is not None)
 
     @property
     def _teachers(self) -> Sequence[Path]:
@@ -249,16 +249,16 @@ class Distill:
         return cases if folder is None else with_unlabelled(cases, folder)
 
     def _recipe(self, task: Task, cases: Dataset, output: Path) -> Recipe:
-        """Returns the recipe; by default, half of the crops come from the scans without labels, if there are any."""
         import msgspec
 
-        recipe = self.training.recipe(task.name, output, default_recipe(self._student, locator=self.locator))
-        share = self.imitation_options.unlabelled_share
-        if share is None:
-            teaches = self._lam < 1 or self.imitation_options.pseudo_labels
-            usable = cases.unlabelled and self._teachers and teaches
-            # A folder that was asked for is never left out: where its scans can teach nothing, `distill` refuses them.
-            share = 0.5 if usable or self.imitation_options.unlabelled is not None else 0.0
+        imitation = self.imitation_options
+        recipe = self.training.recipe(task, output, default_recipe(self._student, locator=self.locator))
+        share = imitation.unlabelled_share
+        if share is None and imitation.unlabelled is not None:
+            share = UNLABELLED_SHARE  # of a folder that was asked for; `distill` refuses it if it can teach nothing
+        elif share is None:
+            taught, pseudo_labels = bool(self._teachers), imitation.pseudo_labels
+            share = default_unlabelled_share(cases, self._lam, taught=taught, pseudo_labels=pseudo_labels)
         return msgspec.structs.replace(recipe, unlabelled=share)
 
     def _task(self) -> Task:

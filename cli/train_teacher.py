@@ -74,7 +74,7 @@ class TrainTeacher:
             task = self.training.data.task(self.task or _TASK)
             require("train")
             hardware = self.training.hardware_options.hardware()
-            recipe = self.training.recipe(task.name, self.output, TEACHERS.find(self.name).recipe)
+            recipe = self.training.recipe(task, self.output, TEACHERS.find(self.name).recipe)
             config = teacher_config(self.name, **asdict(self.family_options))
             if self.dry_run:
                 self._show_cost(config, task, recipe, hardware, console)

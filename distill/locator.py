@@ -1,15 +1,11 @@
-"""The task and defaults of a locator: a small student at coarse spacing that says where a task's organs are."""
+"""The task and student of a locator: a small student at coarse spacing that says where a task's organs are."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
-
 from ..runtime.axes import XYZ
 from ..runtime.task import Task
-from ..training.recipe import Recipe
-from .students.registry import STUDENTS
 
 LOCATOR_STUDENT = "unet-edge-tiny"
 COARSE_MM = 6.0
@@ -34,19 +30,3 @@ def locator_task(task: Task, spacing: Sequence[float] | None = None, patch: Sequ
     if spacing is None:
         spacing = [max(COARSE_MM, step) for step in task.spacing]
     return task.replaced(spacing=spacing, patch=LOCATOR_PATCH if patch is None else patch)
-
-
-def default_recipe(student: str, *, locator: bool) -> Recipe:
-    """Returns the recipe that a student brings; a locator's has no class offsets.
-
-    Offsets that give an organ its best Dice may make it smaller, and a locator must not miss the end of one.
-
-    Args:
-        student: name of the student.
-        locator: whether it is trained as a locator.
-
-    Raises:
-        UsageError: no student has this name.
-    """
-    recipe = STUDENTS.find(student).recipe
-    return msgspec.structs.replace(recipe, class_offsets=False) if locator else recipe

@@ -26,8 +26,8 @@ from ..training.recipe import Recipe
 from ..training.runs.run import Run
 from ..training.runs.run_config import Distillation, ModelConfig
 from ..training.train import train
+from .defaults import default_lambda, default_recipe, default_unlabelled_share
 from .earlier_weights import EarlierWeights
-from .locator import default_recipe
 from .loss import IMITATION, DistillationLoss
 from .objective import DistillationObjective
 from .option_checks import check_options
@@ -51,9 +51,9 @@ def distill(
     out: Path,
     *,
     student: str,
-    lam: float,
-    teacher: Path | Sequence[Path] | None,
-    task: Task | None,
+    lam: float | None = None,
+    teacher: Path | Sequence[Path] | None = None,
+    task: Task | None = None,
     recipe: Recipe | None = None,
     imitation: str = "mse",
     targets: str = "cached",
@@ -73,15 +73,17 @@ def distill(
         dataset: labelled cases, and cases without labels if ``recipe.unlabelled`` is above 0.
         out: run directory.
         student: name in `STUDENTS`.
-        lam: λ of the distillation loss; 1 trains without a teacher, or with its pseudo-labels alone.
+        lam: λ of the distillation loss; 1 trains without a teacher, or with its pseudo-labels alone; None: 0.5, or 1
+            for a locator and with ``init`` where there is no teacher.
         teacher: run directory of a trained network or a bundle, or several, whose mean probabilities teach; needed
             unless λ is 1. The run of a teacher or of a student can teach, that of a locator cannot; so can any bundle,
             also of another project's network.
         task: grid, intensities, patch; None: the first teacher's, or that of ``init``, with a larger patch if the
             student needs it; a locator that does not start from another one gets a coarse grid. With cached targets
             they may differ from the teachers', whose probabilities are then interpolated; the classes may not.
-        recipe: training recipe: epochs, batch, learning rate, augmentation, share of crops without labels; None: the
-            student's own, `default_recipe`.
+        recipe: training recipe: epochs, batch, learning rate, augmentation, share of crops without labels; None: that
+            of the command without options: the student's own with the task's augmentation, and half of the crops
+            without labels if there are such scans and a teacher for them. `Recipe.for_task` gives one with changes.
         imitation: loss between student and teacher, a name in `IMITATION`.
         targets: ``"cached"``: the teachers segment whole cases once, before the training; ``"online"``: they see the
             student's very crops, in every step.
@@ -105,16 +107,21 @@ def distill(
     arguments.instance("dataset", dataset, Dataset, "read one with load_dataset")
     arguments.known("student", student, STUDENTS)
     kind = "locator" if arguments.flag("locator", locator) else "student"
-    recipe = default_recipe(student, locator=locator) if recipe is None else recipe
-    recipe = arguments.instance("recipe", recipe, Recipe)
-    lam = arguments.share("lambda", lam)
+    recipe = arguments.optional(arguments.instance, "recipe", recipe, Recipe)
     runs = _runs(teacher)
-    pseudo_labels = arguments.flag("pseudo_labels", pseudo_labels)
-    check_options(dataset, lam, recipe.unlabelled, pseudo_labels=pseudo_labels, taught=bool(runs))
     init = arguments.optional(arguments.path, "init", init)
+    taught, pseudo_labels = bool(runs), arguments.flag("pseudo_labels", pseudo_labels)
+    untold = default_lambda(taught=taught, locator=locator, init=init is not None)
+    lam = untold if lam is None else arguments.share("lambda", lam)
+    half = default_unlabelled_share(dataset, lam, taught=taught, pseudo_labels=pseudo_labels)
+    share = half if recipe is None else recipe.unlabelled
+    check_options(dataset, lam, share, pseudo_labels=pseudo_labels, taught=taught)
+    task = _earlier_task(runs, init, student, locator) if task is None else task
+    if recipe is None:
+        recipe = default_recipe(student, locator=locator).for_task(task, unlabelled=share)
     job = TrainingJob(
         dataset=dataset,
-        task=_earlier_task(runs, init, student, locator) if task is None else task,
+        task=task,
         out=arguments.path("out", out),
         recipe=recipe,
         hardware=Hardware() if hardware is None else hardware,

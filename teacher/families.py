@@ -24,7 +24,7 @@ class TeacherFamily:
     Attributes:
         config: class of its configurations: options, network, record in a run.
         source: source of the architecture.
-        recipe: its default training recipe; the augmentation is the task's.
+        recipe: its default training recipe for any task; `Recipe.for_task` adds the task's augmentation.
         smallest: options of its smallest network, for CPUs and tests.
     """
 

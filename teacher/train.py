@@ -27,6 +27,7 @@ from ..training.recipe import Recipe
 from ..training.runs.run import Run
 from ..training.train import train
 from .config import TeacherConfig
+from .families import TEACHERS
 
 _log = logging.getLogger("bedside.teacher")
 
@@ -37,7 +38,7 @@ def train_teacher(
     out: Path,
     *,
     config: TeacherConfig,
-    recipe: Recipe,
+    recipe: Recipe | None = None,
     hardware: Hardware | None = None,
     prepared_cases: Path | None = None,
     resume: bool = False,
@@ -51,7 +52,8 @@ def train_teacher(
         task: grid, intensities, patch.
         out: run directory.
         config: options of the teacher.
-        recipe: training recipe: epochs, batch, learning rate, augmentation.
+        recipe: training recipe: epochs, batch, learning rate, augmentation; None: that of the command without options,
+            the family's own with the task's augmentation. `Recipe.for_task` gives one with changes.
         hardware: devices, processes, nodes; None: one device, a GPU if there is one.
         prepared_cases: folder of prepared cases; None: `bedside-cases` beside ``out``.
         resume: whether to continue the run in ``out``.
@@ -63,6 +65,9 @@ def train_teacher(
         UsageError: a name is unknown, an argument has another type, the recipe asks for scans without labels, or
             ``out`` holds another run.
     """
+    config = arguments.instance("config", config, TeacherConfig)
+    if recipe is None:
+        recipe = TEACHERS.find(config.name).recipe.for_task(task)
     job = TrainingJob(
         dataset=dataset,
         task=task,
@@ -72,7 +77,6 @@ def train_teacher(
         prepared_cases=arguments.optional(arguments.path, "prepared_cases", prepared_cases),
         resume=resume,
     )
-    config = arguments.instance("config", config, TeacherConfig)
     if job.recipe.unlabelled:
         raise UsageError(
             f"a teacher learns from labels alone: expected a recipe with unlabelled 0, got {job.recipe.unlabelled:g}"

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import Literal
+from typing import Any, Literal
 
+import msgspec
+
+from ..runtime import arguments
 from ..runtime.checked_struct import CheckedStruct
-from ..runtime.errors import FieldError
+from ..runtime.errors import FieldError, UsageError
+from ..runtime.task import Task
 
 TrainingPrecision = Literal["32-true", "bf16-mixed", "auto"]
 SegmentationLoss = Literal["dice-ce", "balanced-dice-ce"]
@@ -54,6 +58,7 @@ class Augmentation(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fiel
                 raise FieldError(f"{name}: expected a probability, 0 to 1, got {probability:g}")
 
 
+# Of the papers, by the name of a task; other tasks have the defaults.
 AUGMENTATION: dict[str, Augmentation] = {
     "btcv": Augmentation(flip=0.1, rotate=0.1, scale=0.2),
     "amos-ct": Augmentation(flip=0.1, rotate=0.1, scale=0.2),
@@ -166,6 +171,33 @@ class Recipe(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             raise FieldError(f"unlabelled: expected a share of 0, or of 0.001…0.999, got {self.unlabelled:g}")
         if not 0 <= self.validation_overlap < 1:
             raise FieldError(f"validation_overlap: expected 0 or more and less than 1, got {self.validation_overlap:g}")
+
+    def for_task(self, task: Task, **given: Any) -> Recipe:
+        """Returns the recipe to train for a task, as the commands do: with its augmentation, and with fields changed.
+
+        If fewer epochs are given, the training warms up for no larger share of them, unless ``warmup`` is given too.
+
+        >>> from ..runtime.task_presets import PRESETS
+        >>> recipe = Recipe().for_task(PRESETS["pelvic"], epochs=20)
+        >>> recipe.warmup, recipe.augmentation.flip
+        (0, 0.3)
+
+        Args:
+            task: the task, whose name chooses among `AUGMENTATION`; any other task has the defaults.
+            **given: fields of the recipe to change; ``augmentation`` goes before the task's.
+
+        Raises:
+            UsageError: ``task`` is no `Task`, or a field is unknown, has the wrong type or is out of range.
+        """
+        augmentation = AUGMENTATION.get(arguments.instance("task", task, Task).name, Augmentation())
+        try:
+            recipe = msgspec.structs.replace(self, **{"augmentation": augmentation, "warmup": 0, **given})
+        except TypeError as error:  # no field of that name
+            raise UsageError(f"recipe: {error}") from None
+        if "warmup" in given:
+            return recipe
+        warmup = min(self.warmup, self.warmup * recipe.epochs // self.epochs)
+        return msgspec.structs.replace(recipe, warmup=warmup)
 
     @property
     def balanced(self) -> bool:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
+import msgspec
 import typer
 
-from ...runtime.errors import UsageError
-from ...training.recipe import LARGEST_SEED
-
-if TYPE_CHECKING:
-    from ...training.recipe import Recipe
+from ...runtime.errors import FieldError, UsageError
+from ...runtime.task import Task
+from ...training.recipe import LARGEST_SEED, Augmentation, Recipe
 
 _PANEL = "Recipe"
 
@@ -230,36 +229,25 @@ class RecipeOptions:
         ),
     ] = None
 
-    def recipe(self, task_name: str, default: Recipe, **changes: Any) -> Recipe:
+    def recipe(self, task: Task, default: Recipe, **changes: Any) -> Recipe:
         """Returns a recipe with the task's augmentation and the values of the given options.
 
         Args:
-            task_name: name of the preset whose augmentation applies; other tasks have the default.
+            task: the task whose augmentation applies.
             default: recipe where no option is given.
             changes: further fields of the recipe that do not have the value of ``default``.
 
         Raises:
             UsageError: a value is out of range, or an option has no effect.
         """
-        import msgspec
-
-        from ...training.recipe import AUGMENTATION, Augmentation, Recipe
-
-        augmentation = AUGMENTATION.get(task_name, Augmentation())
-        augmentation = {**msgspec.to_builtins(augmentation), **self._given(Augmentation.__struct_fields__)}
-        given = self._given(Recipe.__struct_fields__)
-        content = {**msgspec.to_builtins(default), **changes, **given}
-        if "warmup" not in given and "warmup" not in changes:  # a shorter training warms up for the same share of it
-            content["warmup"] = min(content["warmup"], content["warmup"] * content["epochs"] // default.epochs)
-        elif "warmup" not in given:
-            content["warmup"] = max(0, min(content["warmup"], content["epochs"] - 1))
         try:
-            recipe = msgspec.convert({**content, "augmentation": augmentation}, Recipe)
-        except msgspec.ValidationError as error:
+            recipe = default.for_task(task, **{**changes, **self._given(Recipe.__struct_fields__)})
+            augmentation = msgspec.structs.replace(recipe.augmentation, **self._given(Augmentation.__struct_fields__))
+        except FieldError as error:
             raise UsageError(f"training options: {error}") from None
         if self.momentum is not None and recipe.optimizer != "sgd":
             raise UsageError("--momentum goes with --optimizer sgd: leave it out, or give both")
-        return recipe
+        return msgspec.structs.replace(recipe, augmentation=augmentation)
 
     def _given(self, names: Sequence[str]) -> dict[str, Any]:
         """Returns the options of these names that were given."""
@@ -272,8 +260,6 @@ class RecipeOptions:
 
 def changed_defaults(recipe: Recipe) -> dict[str, str]:
     """Returns the defaults to show in the help where a network's own recipe differs from the papers': name → text."""
-    from ...training.recipe import Recipe
-
     papers = Recipe()
     return {
         name: _shown(getattr(recipe, name))

@@ -20,6 +20,7 @@ from .ranks import is_first_process, only_first_reports_usage
 from .recipe import RecipeOptions
 
 if TYPE_CHECKING:
+    from ...runtime.task import Task
     from ...training.loop.fit import FitResult
     from ...training.recipe import Recipe
 
@@ -39,19 +40,18 @@ class TrainingOptions:
         bool, typer.Option("--resume", help="Go on with the run in the output directory; more --epochs make it longer.")
     ] = False
 
-    def recipe(self, task_name: str, run: Path | None = None, default: Recipe | None = None) -> Recipe:
+    def recipe(self, task: Task, run: Path | None, default: Recipe) -> Recipe:
         """Returns a recipe with the task's augmentation and the values of the given options.
 
         Args:
-            task_name: name of the preset whose augmentation applies; other tasks have the default.
+            task: the task whose augmentation applies.
             run: a run directory; with ``--resume``, its configuration gives epochs and warm-up where no option does.
-            default: recipe where no option is given; None: the papers'.
+            default: recipe where no option is given.
 
         Raises:
             UsageError: a value is out of range.
             InputError: the configuration of the run to resume cannot be read.
         """
-        from ...training.recipe import Recipe
         from ...training.runs.run import Run
 
         changes: dict[str, Any] = {}
@@ -59,11 +59,12 @@ class TrainingOptions:
             changes["precision"] = self.hardware_options.precision
         if self.resume and run is not None and (run / Run.CONFIG).exists():
             earlier = Run.open(run).config.recipe
-            changes["warmup"] = earlier.warmup  # of a short run fewer than the default, also when it is made longer
             changes["class_offsets"] = earlier.class_offsets
-            if self.recipe_options.epochs is None:
-                changes["epochs"] = earlier.epochs
-        return self.recipe_options.recipe(task_name, default or Recipe(), **changes)
+            epochs = self.recipe_options.epochs
+            changes["epochs"] = epochs = earlier.epochs if epochs is None else epochs
+            # Of a short run fewer than the default, also when it is made longer; a shorter one is refused later.
+            changes["warmup"] = max(0, min(earlier.warmup, epochs - 1))
+        return self.recipe_options.recipe(task, default, **changes)
 
 
 @contextmanager

@@ -27,7 +27,7 @@ class StudentSpec:
             ``[B, 1, D, H, W]`` to logits ``[B, C, D, H, W]``.
         source: source of the architecture: paper and table, or a project.
         patch_rule: the patches it accepts.
-        recipe: its default training recipe; the augmentation is the task's.
+        recipe: its default training recipe for any task; `Recipe.for_task` adds the task's augmentation.
     """
 
     build: Callable[[int], nn.Module]

@@ -1,11 +1,9 @@
 """What the calls of `bedside.distill` accept."""
 
-import msgspec
 import numpy as np
 import pytest
 import torch
 from bedside.distill import DistillationLoss, build_student, distill, load_student
-from bedside.distill.locator import default_recipe
 from bedside.runtime.errors import UsageError
 from bedside.training.data.dataset import Dataset
 from bedside.training.loop.fit import FitResult
@@ -95,19 +93,6 @@ def test_a_training_refuses_wrong_arguments_before_it_begins(refusals, tmp_path,
         distill(**{**good, "recipe": 5})
 
 
-def test_a_training_without_a_recipe_has_the_students_own(tmp_path, task, monkeypatch):
-    jobs = []
-    monkeypatch.setattr("bedside.distill.train.train", lambda job, *_: jobs.append(job) or FitResult(None, 0.0))
-    cases = Dataset("d", task.labels, (), (), (), tmp_path)
-    for student in ("unet-edge-tiny", "swinunetr-tiny"):
-        distill(cases, tmp_path / student, student=student, lam=1.0, teacher=None, task=task)
-    edge, papers = (job.recipe for job in jobs)
-    assert papers == Recipe()
-    assert edge == Recipe(
-        batch=2, lr=0.01, positive=0.7, balance_classes=True, loss="balanced-dice-ce", class_offsets=True
-    )
-
-
 @pytest.mark.parametrize(
     "fields", [{"epochs": "3"}, {"epochs": 2.5}, {"lr": "fast"}, {"betas": 0.9}, {"precision": "16"}, {"epochs": 0}]
 )
@@ -119,10 +104,3 @@ def test_a_recipe_of_wrong_fields_is_refused(fields):
 def test_an_augmentation_of_wrong_fields_is_refused():
     with pytest.raises(UsageError, match="flip: expected float, got str"):
         Augmentation(flip="often")
-
-
-def test_a_locators_recipe_has_no_class_offsets_for_it_must_not_miss_an_organs_end():
-    student, locator = (default_recipe("unet-edge-tiny", locator=locator) for locator in (False, True))
-    assert student.class_offsets
-    assert not locator.class_offsets
-    assert msgspec.structs.replace(locator, class_offsets=True) == student

@@ -10,6 +10,7 @@ import pytest
 import torch
 from bedside.runtime.errors import UsageError
 from bedside.runtime.task_presets import PRESETS
+from bedside.teacher import teacher_config
 from bedside.teacher.autosam.config import AutoSamConfig
 from bedside.teacher.sam.sizes import SAM_SIZES
 from bedside.teacher.train import load_teacher, train_teacher
@@ -19,7 +20,7 @@ from bedside.training.loop.checkpoint import save_weights
 from bedside.training.loop.hardware import Hardware
 from bedside.training.loop.losses import segmentation_loss
 from bedside.training.prepared_run import PreparedRun
-from bedside.training.recipe import Recipe
+from bedside.training.recipe import AUGMENTATION, Recipe
 from bedside.training.runs.run import Run
 from bedside.training.runs.run_config import RunConfig, decisive_differences
 from msgspec.structs import replace as replaced
@@ -69,6 +70,15 @@ def test_a_run_remembers_sams_weights_by_name_and_content(tmp_path, opened):
         "sam": "vit_b", "preset": "paper", "depth_axis": "z", "apg": True, "mlam": True, "train_encoder": False,
         "checkpoint": "sam_vit_b.pth", "checkpoint_sha256": hashlib.sha256(b"weights of SAM").hexdigest(),
     }  # fmt: skip
+
+
+def test_without_a_recipe_the_families_own_trains_with_the_tasks_augmentation(tmp_path, opened):
+    task = PRESETS["pelvic"].replaced(patch=(32, 32, 32))
+    dataset = Dataset(name="none", labels=task.labels, training=(), validation=(), test=(), root=tmp_path)
+    config = teacher_config("3d-sautomed", sam="vit_nano")
+    train_teacher(dataset, task, tmp_path / "run", config=config, hardware=Hardware("cpu"))
+    own = Recipe(lr=1e-4, weight_decay=1e-4, accumulate=8)
+    assert opened[0][1] == replaced(own, augmentation=AUGMENTATION["pelvic"])
 
 
 def test_a_recipe_with_scans_without_labels_is_refused_before_any_case_is_prepared(tmp_path, opened):

@@ -1,6 +1,7 @@
 import pytest
-from bedside.runtime.errors import FieldError
-from bedside.training.recipe import Augmentation, Recipe
+from bedside.runtime.errors import FieldError, UsageError
+from bedside.runtime.task_presets import PRESETS
+from bedside.training.recipe import AUGMENTATION, Augmentation, Recipe
 
 
 def drawn(**options):
@@ -110,3 +111,45 @@ def test_a_seed_that_numpys_generator_does_not_take_is_refused(seed):
     with pytest.raises(FieldError, match=f"^seed: expected a whole number from 0 to 4294967295, got {seed}$"):
         Recipe(seed=seed)
     assert Recipe(seed=2**32 - 1).seed == 2**32 - 1
+
+
+def test_a_recipe_for_a_task_has_the_tasks_augmentation_and_a_warm_up_in_proportion():
+    recipe = Recipe().for_task(PRESETS["pelvic"], epochs=20, batch=2)
+    augmentation = Augmentation(flip=0.3, rotate=0.2, scale=0.1, shift=0.1)  # AutoSAM Adapter, appendix 7.2
+    assert recipe == Recipe(epochs=20, batch=2, warmup=0, augmentation=augmentation)
+
+
+@pytest.mark.parametrize("task", PRESETS.values(), ids=lambda task: task.name)
+def test_a_recipe_for_a_task_that_the_papers_do_not_have_augments_by_default(task):
+    recipe = Recipe(lr=0.01, warmup=3, augmentation=Augmentation(flip=1.0)).for_task(task)
+    assert recipe == Recipe(lr=0.01, warmup=3, augmentation=AUGMENTATION.get(task.name, Augmentation()))
+
+
+@pytest.mark.parametrize(("epochs", "warmup"), [(1, 0), (39, 0), (40, 1), (100, 2), (200, 5), (400, 5)])
+def test_a_shorter_training_warms_up_for_no_larger_share_of_it(epochs, warmup):
+    assert Recipe().for_task(PRESETS["btcv"], epochs=epochs).warmup == warmup
+
+
+def test_what_is_given_goes_before_what_the_task_brings():
+    still = Augmentation(flip=0, rotate=0, scale=0)
+    recipe = Recipe().for_task(PRESETS["pelvic"], epochs=20, warmup=3, augmentation=still)
+    assert (recipe.warmup, recipe.augmentation) == (3, still)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"epochs": "20"}, "epochs: expected int, got str"),
+        ({"epochs": 0}, "epochs: expected 1 or more, got 0"),
+        ({"epochs": 3, "warmup": 3}, "warmup: expected fewer epochs than the whole training, 3, got 3"),
+        ({"epoch": 20}, "recipe: .*no field 'epoch'"),
+    ],
+)
+def test_a_wrong_field_for_a_task_is_refused_by_name(given, message):
+    with pytest.raises(UsageError, match=message):
+        Recipe().for_task(PRESETS["btcv"], **given)
+
+
+def test_the_name_of_a_task_is_no_task():
+    with pytest.raises(UsageError, match='task: expected a Task, got "pelvic"'):
+        Recipe().for_task("pelvic")

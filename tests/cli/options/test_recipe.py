@@ -6,7 +6,10 @@ import msgspec
 import pytest
 from bedside.cli.options.recipe import RecipeOptions, changed_defaults
 from bedside.runtime.errors import UsageError
+from bedside.runtime.task_presets import PRESETS
 from bedside.training.recipe import AUGMENTATION, Augmentation, Recipe
+
+TOY = PRESETS["btcv"].replaced(name="toy")
 
 
 def test_what_is_not_given_is_the_papers_recipe_on_one_device(asked):
@@ -39,14 +42,14 @@ def test_a_shorter_training_warms_up_for_no_larger_share_of_it(asked, epochs, wa
 
 @pytest.mark.parametrize("default", [Recipe(), Recipe(epochs=30, lr=1e-3, balance_classes=True)])
 def test_an_option_left_out_keeps_the_familys_value(default):
-    recipe = RecipeOptions(batch=2).recipe("toy", default)
+    recipe = RecipeOptions(batch=2).recipe(TOY, default)
     assert recipe == msgspec.structs.replace(default, batch=2)
 
 
 def test_a_given_option_goes_before_a_networks_own_recipe_also_if_it_is_the_papers_value():
     own = Recipe(lr=0.01, balance_classes=True, loss="balanced-dice-ce")
     given = RecipeOptions(lr=5e-4, balance_classes=False, loss="dice-ce")
-    assert given.recipe("toy", own) == Recipe()
+    assert given.recipe(TOY, own) == Recipe()
 
 
 def test_defaults_that_differ_from_the_papers_are_shown():
@@ -55,24 +58,25 @@ def test_defaults_that_differ_from_the_papers_are_shown():
 
 
 def test_a_given_option_goes_before_a_change_of_the_command():
-    assert RecipeOptions(epochs=9).recipe("toy", Recipe(), epochs=7).epochs == 9
-    assert RecipeOptions().recipe("toy", Recipe(), epochs=7).epochs == 7
+    assert RecipeOptions(epochs=9).recipe(TOY, Recipe(), epochs=7).epochs == 9
+    assert RecipeOptions().recipe(TOY, Recipe(), epochs=7).epochs == 7
 
 
 @pytest.mark.parametrize("name", [*AUGMENTATION, "a task of one's own"])
 def test_the_task_brings_its_augmentation_and_the_caller_may_mirror(name):
     expected = AUGMENTATION.get(name, Augmentation())
-    assert RecipeOptions().recipe(name, Recipe()).augmentation == expected
-    mirrored = RecipeOptions(mirror=0.5).recipe(name, Recipe()).augmentation
+    task = TOY.replaced(name=name)
+    assert RecipeOptions().recipe(task, Recipe()).augmentation == expected
+    mirrored = RecipeOptions(mirror=0.5).recipe(task, Recipe()).augmentation
     assert mirrored == msgspec.structs.replace(expected, mirror=0.5)
-    still = RecipeOptions(flip=0, rotate=0.0).recipe(name, Recipe()).augmentation
+    still = RecipeOptions(flip=0, rotate=0.0).recipe(task, Recipe()).augmentation
     assert still == msgspec.structs.replace(expected, flip=0.0, rotate=0.0)
 
 
 @pytest.mark.parametrize("option", ["flip", "rotate", "affine"])
 def test_a_probability_above_1_is_refused_by_name(option):
     with pytest.raises(UsageError, match=f"{option}: expected a probability, 0 to 1, got 3"):
-        RecipeOptions(**{option: 3.0}).recipe("toy", Recipe())
+        RecipeOptions(**{option: 3.0}).recipe(TOY, Recipe())
 
 
 def test_every_setting_of_a_recipe_can_be_given():
@@ -91,16 +95,16 @@ def test_every_setting_of_a_recipe_can_be_given():
 def test_the_optimiser_of_a_family_can_be_replaced():
     own = Recipe(optimizer="sgd", lr=0.01, clip=12.0, auxiliary_alone=0.2)
     given = RecipeOptions(optimizer="adamw", weight_decay=0.0, clip=1.0, auxiliary_alone=0.0)
-    assert given.recipe("toy", own) == Recipe(lr=0.01, weight_decay=0.0)
-    assert RecipeOptions(momentum=0.9).recipe("toy", own) == msgspec.structs.replace(own, momentum=0.9)
+    assert given.recipe(TOY, own) == Recipe(lr=0.01, weight_decay=0.0)
+    assert RecipeOptions(momentum=0.9).recipe(TOY, own) == msgspec.structs.replace(own, momentum=0.9)
 
 
 def test_momentum_is_refused_where_the_optimiser_has_none():
     with pytest.raises(UsageError, match="--momentum goes with --optimizer sgd"):
-        RecipeOptions(momentum=0.9).recipe("toy", Recipe())
+        RecipeOptions(momentum=0.9).recipe(TOY, Recipe())
 
 
 @pytest.mark.parametrize(("option", "value"), [("clip", 0.0), ("weight_decay", -1e-5), ("weight_decay", float("nan"))])
 def test_settings_of_the_optimiser_out_of_range_are_refused_by_name(option, value):
     with pytest.raises(UsageError, match=f"{option}: expected"):
-        RecipeOptions(**{option: value}).recipe("toy", Recipe())
+        RecipeOptions(**{option: value}).recipe(TOY, Recipe())
