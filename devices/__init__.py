@@ -8,19 +8,31 @@ import them.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from ..runtime.lazy_names import lazy_names
 from .benchmark import benchmark
 from .device_profile import DeviceProfile, load_profile, profiles
 from .host import Host, detect
 from .plan import plan
 from .report import BenchmarkReport
 
+if TYPE_CHECKING:
+    from .planner.report import PlanReport
+
 __all__ = [
     "BenchmarkReport",
     "DeviceProfile",
     "Host",
+    "PlanReport",
     "benchmark",
     "detect",
     "load_profile",
     "plan",
     "profiles",
 ]
+
+_HOME = {"PlanReport": "planner.report"}
+
+
+__getattr__ = lazy_names(globals(), _HOME)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..runtime.lazy_names import lazy_names
 from ..training.patch_rule import PatchRule
+from .defaults import default_recipe
 from .students.registry import STUDENTS, build_student
 from .students.spec import StudentSpec
 
@@ -30,6 +31,7 @@ __all__ = [
     "SweepResults",
     "build_student",
     "cache_targets",
+    "default_recipe",
     "distill",
     "load_locator",
     "load_student",

@@ -1,20 +1,28 @@
 """Teachers: large 3D segmentation networks, most around SAM's image encoder. ``build_teacher`` builds one by name.
 
-Importing this package is light; torch, segment-anything and MONAI are imported when a teacher is built.
+Importing this package is light; torch, segment-anything and MONAI are imported when a teacher is built, trained or
+loaded.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+from ..runtime.lazy_names import lazy_names
 from .families import TEACHERS, TeacherFamily, teacher_config
 
 if TYPE_CHECKING:
     from torch import nn
 
     from ..runtime.axes import DHW
+    from .train import load_teacher, train_teacher
 
-__all__ = ["TEACHERS", "TeacherFamily", "build_teacher", "teacher_config"]
+__all__ = ["TEACHERS", "TeacherFamily", "build_teacher", "load_teacher", "teacher_config", "train_teacher"]
+
+_HOME = {"load_teacher": "train", "train_teacher": "train"}
+
+
+__getattr__ = lazy_names(globals(), _HOME)
 
 
 def build_teacher(

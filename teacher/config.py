@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from ..runtime import arguments
 from ..runtime.axes import DHW
-from ..runtime.errors import MissingExtraError
+from ..runtime.extras import extra_named
 from ..runtime.files.hashing import file_sha256
 from ..runtime.task import MAX_LABELS, MAX_PATCH_VOXELS
 from ..training.patch_rule import PatchRule
@@ -128,12 +128,8 @@ class TeacherConfig(ABC):
         """
         num_classes = arguments.whole_number("num_classes", num_classes, 2, MAX_LABELS)
         sizes = self._checked_patch(patch)
-        try:
+        with extra_named():
             return self.network(num_classes, sizes)
-        except ModuleNotFoundError as error:
-            if error.name not in ("torch", "monai"):
-                raise
-            raise MissingExtraError(error.name, "train") from None
 
     def _checked_patch(self, patch: int | DHW) -> DHW:
         rule = f"(D, H, W) {self.patch_rule}, at most {MAX_PATCH_VOXELS:,} in all"

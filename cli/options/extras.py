@@ -5,23 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 from ...runtime.errors import MissingExtraError
-
-_PACKAGES = {
-    "train": (
-        "torch",
-        "torchvision",
-        "monai",
-        "segment_anything",
-        "lightning_fabric",
-        "safetensors",
-        "tensorboard",
-        "scipy",
-    ),
-    "export": ("onnx", "onnxscript", "nncf", "openvino"),
-    "report": ("matplotlib", "jinja2"),
-    "dicom": ("pydicom", "highdicom", "pynetdicom"),
-    "serve": ("starlette", "uvicorn"),
-}
+from ...runtime.extras import PACKAGES
 
 
 def require(*extras: str) -> None:
@@ -34,7 +18,7 @@ def require(*extras: str) -> None:
         MissingExtraError: a package is missing; the message has the pip command for all missing extras.
     """
     missing = {
-        extra: package for extra in extras for package in reversed(_PACKAGES[extra]) if find_spec(package) is None
+        extra: package for extra in extras for package in reversed(PACKAGES[extra]) if find_spec(package) is None
     }
     if missing:
         raise MissingExtraError(next(iter(missing.values())), ",".join(missing))

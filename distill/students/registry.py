@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ...runtime import arguments
 from ...runtime.axes import DHW
 from ...runtime.errors import UsageError
+from ...runtime.extras import extra_named
 from ...runtime.registry import Registry
 from ...runtime.task import MAX_LABELS
 from ...training.patch_rule import PatchRule
@@ -142,8 +143,11 @@ def build_student(name: str, *, num_classes: int) -> nn.Module:
 
     Raises:
         UsageError: no student has this name, or ``num_classes`` is not from 2 to 65,536.
+        MissingExtraError: the packages of the ``train`` extra are not installed.
     """
-    return STUDENTS.find(name).build(arguments.whole_number("num_classes", num_classes, 2, MAX_LABELS))
+    build, classes = STUDENTS.find(name).build, arguments.whole_number("num_classes", num_classes, 2, MAX_LABELS)
+    with extra_named():
+        return build(classes)
 
 
 def check_patch(name: str, patch_dhw: DHW) -> None:

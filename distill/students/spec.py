@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ...runtime import arguments
 from ...runtime.axes import DHW
+from ...runtime.extras import extra_named
 from ...runtime.task import MAX_LABELS
 from ...training.patch_rule import PatchRule
 from ...training.recipe import Recipe
@@ -45,11 +46,13 @@ class StudentSpec:
         Raises:
             UsageError: the number of classes is invalid, or the network does not accept the patch.
             UnpredictableCostError: the network does not run on tensors without values.
+            MissingExtraError: the packages of the ``train`` extra are not installed.
         """
-        from .cost import inference_cost
-
         num_classes = arguments.whole_number("num_classes", num_classes, 2, MAX_LABELS)
         sizes = self.patch_rule.smallest if patch is None else arguments.dhw("patch", patch)
         if not self.patch_rule.accepts(sizes):
             arguments.refuse("patch", f"(D, H, W) {self.patch_rule}", sizes)
-        return inference_cost(self.build, num_classes, sizes)
+        with extra_named():
+            from .cost import inference_cost
+
+            return inference_cost(self.build, num_classes, sizes)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-# Each has a page under `api/`. `bedside.training` lists no names; its page names modules.
+# Each has a page under `api/`; that of `bedside.training` names modules too.
 PACKAGES = (
     "bedside.runtime",
     "bedside.dicom",
     "bedside.devices",
+    "bedside.training",
     "bedside.teacher",
     "bedside.distill",
     "bedside.export",

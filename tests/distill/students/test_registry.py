@@ -12,6 +12,8 @@ from bedside.distill import STUDENTS, build_student
 from bedside.distill.students.registry import check_patch
 from bedside.runtime.errors import UsageError
 
+from ...fresh_process import run_fresh
+
 torch.set_num_threads(1)
 
 CONTRIBUTING = Path(__file__).parents[3] / "CONTRIBUTING.md"
@@ -87,3 +89,26 @@ def test_the_student_of_the_contributing_guide_is_one(installed, tmp_path):
 def test_importing_the_package_does_not_import_torch():
     code = "import sys, bedside.distill; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+WITHOUT_TORCH = """
+import json, sys
+
+sys.modules["torch"] = None
+from bedside.distill import STUDENTS, build_student
+from bedside.runtime import MissingExtraError
+
+said = []
+for call in (lambda name: build_student(name, num_classes=3), lambda name: STUDENTS.find(name).cost(num_classes=3)):
+    for name in STUDENTS.own:
+        try:
+            call(name)
+        except MissingExtraError as error:
+            said.append(str(error))
+print(json.dumps(said))
+"""
+
+
+def test_without_torch_no_student_can_be_built_and_the_error_says_which_extra_brings_it():
+    said = run_fresh(WITHOUT_TORCH)
+    assert said == ["torch is not installed; run: pip install 'bedside[train]'"] * (2 * len(STUDENTS.own))
