@@ -173,19 +173,3 @@ class TeacherConfig(ABC):
             if name not in model.options and getattr(self, name) == each.default
         }
         return replace(self, **earlier)
-
-    @staticmethod
-    def of(model: ModelConfig) -> TeacherConfig:
-        """Returns the configuration that a run recorded, without files: the run holds all weights.
-
-        An option that the run does not record has its ``unrecorded`` value, usually the default.
-
-        Raises:
-            UsageError: the family is unknown, or an option has an invalid value.
-        """
-        from .families import TEACHERS  # its rows are subclasses of this class
-
-        config = TEACHERS.find(model.name).config
-        designs = {name: each for name, each in config.options().items() if each.metadata["kind"] is OptionKind.DESIGN}
-        values = {name: model.options.get(name, each.metadata["unrecorded"]) for name, each in designs.items()}
-        return config(name=model.name, **values)

@@ -9,8 +9,9 @@ from typing import Any
 from ..runtime.errors import UsageError
 from ..runtime.registry import Registry
 from ..training.recipe import Recipe
+from ..training.runs.run_config import ModelConfig
 from .autosam.config import AutoSamConfig
-from .config import TeacherConfig
+from .config import OptionKind, TeacherConfig
 from .convolutional import SegResNetConfig
 from .sautomed.config import SAutoMedConfig
 from .selfprompt.config import SelfPromptConfig
@@ -100,3 +101,20 @@ def teacher_config(name: str, **options: Any) -> TeacherConfig:
         if option not in config.options():
             raise UsageError(f'teacher "{name}" has no option "{option}"; expected: {", ".join(config.options())}')
     return config(name=name, **options)
+
+
+def recorded_config(model: ModelConfig) -> TeacherConfig:
+    """Returns the configuration that a run recorded, without files: the run holds all weights.
+
+    An option that the run does not record has its ``unrecorded`` value, usually the default.
+
+    Args:
+        model: the teacher's entry in the run's configuration.
+
+    Raises:
+        UsageError: the family is unknown, or an option has an invalid value.
+    """
+    config = TEACHERS.find(model.name).config
+    designs = {name: each for name, each in config.options().items() if each.metadata["kind"] is OptionKind.DESIGN}
+    values = {name: model.options.get(name, each.metadata["unrecorded"]) for name, each in designs.items()}
+    return config(name=model.name, **values)

@@ -27,7 +27,7 @@ from ..training.recipe import Recipe
 from ..training.runs.run import Run
 from ..training.train import train
 from .config import TeacherConfig
-from .families import TEACHERS
+from .families import TEACHERS, recorded_config
 
 _log = logging.getLogger("bedside.teacher")
 
@@ -136,6 +136,6 @@ def load_teacher(path: Path) -> tuple[torch.nn.Module, Run]:
             "give what was --output of train-teacher"
         )
     task = run.config.task
-    model = TeacherConfig.of(run.config.model).build(task.num_classes, task.patch.dhw)
+    model = recorded_config(run.config.model).build(task.num_classes, task.patch.dhw)
     load_weights(run.best, model)
     return model.eval(), run

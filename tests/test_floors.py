@@ -91,6 +91,29 @@ def test_the_folders_of_a_floor_have_an_order(floor, some):
     assert [folder for folder in order if folder in some] == list(some)
 
 
+def needed_modules(path: Path) -> set[Path]:
+    """Returns the files of the product that a file imports when it runs, wherever in it the import stands."""
+    tree, package = ast.parse(path.read_text()), path.parent
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            node.body = []
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            module = package.joinpath(*[".."] * (node.level - 1), *(node.module or "").split(".")).resolve()
+            for place in (module, *(module / alias.name for alias in node.names)):
+                found |= {place.with_suffix(".py"), place / "__init__.py"}
+    return found & set(FILES) - {path}
+
+
+def test_no_module_imports_one_that_imports_it():
+    """But a teacher's configuration builds its network, which is written for that configuration."""
+    needed = {path: needed_modules(path) for path in FILES}
+    for family in (ROOT / "teacher").glob("*/config.py"):
+        needed[family] -= {family.with_name("network.py"), family.with_name("weights.py")}
+    assert set(TopologicalSorter(needed).static_order()) == set(FILES)  # a circle raises CycleError
+
+
 def test_no_command_imports_another_and_no_folder_below_imports_a_command():
     """A command is a file of `cli/`, or a folder there with a `command.py` or, of a group, with a file for each."""
     shared = {"options", "tables", "terminal"}

@@ -68,12 +68,12 @@ def _distillation(record: Distillation) -> str:
 def _network(model: ModelConfig) -> str:
     """Returns a teacher's title, which names its SAM and what differs from the paper; otherwise the recorded name."""
     from ...runtime.errors import UsageError
-    from ...teacher.config import TeacherConfig
+    from ...teacher.families import recorded_config
 
     if model.kind != "teacher":
         return model.name
     try:
-        return TeacherConfig.of(model).title
+        return recorded_config(model).title
     except UsageError:  # its family's package is not installed here
         return model.name
 

@@ -8,10 +8,7 @@ with its activation, in the engine's own memory layout.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
-
-if TYPE_CHECKING:
-    from ...runtime.engines import Precision
+from typing import Literal
 
 Kind = Literal[
     "conv", "strided conv", "pointwise conv", "transposed conv", "matmul", "attention", "instance norm", "layer norm",
@@ -61,12 +58,6 @@ class Kernel:
         """
         one = (several - once) / (repeats - 1)
         return once - one if self.kind in _OUTPUTS else one
-
-    def network(self, repeats: int, precision: Precision = "int8") -> bytes:
-        """Returns the ONNX of a network that repeats it; if quantized, in the form of int8 or of uint8."""
-        from .networks import kernel_network  # brings NumPy, which a table of kernels does not need
-
-        return kernel_network(self, repeats, precision)
 
 
 _CONVOLUTIONS = (  # (inner, columns, edge); few channels fill a vector register in part, so 8 are a case of their own

@@ -20,6 +20,7 @@ from ...runtime.memory.cgroup import read_limits
 from ..conditions import busy_warning, read_conditions
 from ..host import Host, detect
 from .kernels import KERNELS, Kernel
+from .networks import kernel_network
 from .results import KernelTime, Probe, ProbedHost, Series
 
 if TYPE_CHECKING:
@@ -265,7 +266,7 @@ def _opened(kernel: Kernel, repeats: int, setting: SeriesSetting) -> Engine:
 
 @cache
 def _network(kernel: Kernel, repeats: int, precision: Precision) -> bytes:
-    return kernel.network(repeats, precision)
+    return kernel_network(kernel, repeats, precision)
 
 
 def _key(kernel: Kernel | KernelTime) -> tuple[str, int, int, int]:

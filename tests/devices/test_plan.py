@@ -13,6 +13,7 @@ from bedside.devices.plan import SCAN
 from bedside.devices.planner.costs import model_cost
 from bedside.devices.planner.planned_model import PlannedModel, PlannedVariant
 from bedside.devices.probe.kernels import Kernel
+from bedside.devices.probe.networks import kernel_network
 from bedside.runtime import write_manifest
 from bedside.runtime.bundles.manifest import decode_manifest
 from bedside.runtime.bundles.variant import Variant
@@ -162,7 +163,7 @@ def test_two_bundles_of_one_name_are_two_models(tmp_path, toy, task):
 
 
 def test_dice_of_a_model_that_does_not_say_of_which_scans_is_compared_with_no_others(task):
-    cost = model_cost(Kernel("conv", 32, 32, 32, quantized=False).network(4))
+    cost = model_cost(kernel_network(Kernel("conv", 32, 32, 32, quantized=False), 4))
     models = [
         PlannedModel(name, task, 0.5, {("tensorrt", "fp32"): PlannedVariant(cost, 1, dice)})
         for name, dice in (("a", 0.7), ("b", 0.8))
@@ -232,7 +233,7 @@ def test_plan_refuses_wrong_arguments(refusals, bundle_path):
 
 
 def test_onnx_runtime_computes_int8_in_floats_on_a_cpu_and_uint8_in_int8(task):
-    exact = model_cost(Kernel("conv", 32, 32, 32, quantized=False).network(4))
+    exact = model_cost(kernel_network(Kernel("conv", 32, 32, 32, quantized=False), 4))
     variants = {
         ("onnxruntime", "fp32"): PlannedVariant(exact, 1),
         **{(engine, "int8"): PlannedVariant(exact.quantized(), 1) for engine in ("onnxruntime", "openvino")},
@@ -246,7 +247,7 @@ def test_onnx_runtime_computes_int8_in_floats_on_a_cpu_and_uint8_in_int8(task):
 
 
 def test_onnx_runtimes_int8_needs_no_int8_speed_of_a_cpu(task):
-    exact = model_cost(Kernel("conv", 32, 32, 32, quantized=False).network(4))
+    exact = model_cost(kernel_network(Kernel("conv", 32, 32, 32, quantized=False), 4))
     precisions = {"fp32": exact, "int8": exact.quantized(), "uint8": exact.quantized()}
     variants = {("onnxruntime", precision): PlannedVariant(cost, 1) for precision, cost in precisions.items()}
     report = plan([PlannedModel("made", task, 0.5, variants)], "intel-n100")

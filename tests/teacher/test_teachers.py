@@ -13,6 +13,7 @@ from bedside.runtime.errors import UsageError
 from bedside.teacher import TEACHERS, teacher_config
 from bedside.teacher.config import OptionKind, TeacherConfig
 from bedside.teacher.cost import predict_cost
+from bedside.teacher.families import recorded_config
 from bedside.teacher.parameters import count_parameters
 from bedside.training.loop.hardware import _shard
 from bedside.training.loop.objective import all_logits
@@ -124,7 +125,7 @@ def test_patches_outside_the_familys_rule_are_refused(config):
 
 def test_what_a_run_records_builds_the_network_that_its_weights_fit(config):
     record = msgspec.json.decode(msgspec.json.encode(config.recorded()), type=ModelConfig)
-    again = TeacherConfig.of(record)
+    again = recorded_config(record)
     assert again == config.resolved()
     model, other = make(config), again.build(CLASSES, smallest_patch(config))
     assert trained(other) == trained(model)
@@ -135,7 +136,7 @@ def test_what_a_run_records_builds_the_network_that_its_weights_fit(config):
 
 def test_an_option_that_a_run_does_not_record_has_the_value_it_had_in_such_runs(config):
     earlier = {name: each.metadata["unrecorded"] for name, each in config.options().items()}
-    assert TeacherConfig.of(ModelConfig(kind="teacher", name=config.name)) == type(config)(name=config.name, **earlier)
+    assert recorded_config(ModelConfig(kind="teacher", name=config.name)) == type(config)(name=config.name, **earlier)
 
 
 def test_a_run_of_the_same_options_is_continued_with_them(config):
@@ -150,7 +151,7 @@ def test_files_are_recorded_by_name_and_hash_and_not_read_back(config, tmp_path)
     for name in files:
         assert options[name] == "weights.pth"
         assert options[f"{name}_sha256"].startswith("e3b0c442")  # SHA-256 of nothing
-    assert TeacherConfig.of(given.recorded()) == given.without_files().resolved()
+    assert recorded_config(given.recorded()) == given.without_files().resolved()
 
 
 def test_an_option_of_another_family_is_refused_by_name(config):

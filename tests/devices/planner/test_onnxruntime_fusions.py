@@ -10,6 +10,7 @@ import pytest
 from bedside.devices.planner.costs import model_cost
 from bedside.devices.planner.onnxruntime_fusions import ON_BYTES, Links, fused
 from bedside.devices.probe.kernels import Kernel
+from bedside.devices.probe.networks import kernel_network
 
 
 def inferred(content: bytes):
@@ -31,7 +32,7 @@ def executed(content: bytes, path) -> Counter[str]:
 
 @pytest.mark.parametrize("kernel", [Kernel("conv", 16, 16, 16, True), Kernel("matmul", 16, 16, 4, True)])
 def test_onnx_runtime_computes_the_same_layers_on_bytes(kernel, tmp_path):
-    content = kernel.network(3, "uint8")
+    content = kernel_network(kernel, 3, "uint8")
     ours = Counter(node.op_type for node in fused(*inferred(content))[0].node)
     theirs = executed(content, tmp_path / "run.onnx")
     for layer in ("Conv", "MatMul", "LeakyRelu"):
@@ -40,7 +41,7 @@ def test_onnx_runtime_computes_the_same_layers_on_bytes(kernel, tmp_path):
 
 
 def test_a_chain_of_convolutions_turns_its_tensors_once_at_either_end():
-    graph, shapes = fused(*inferred(Kernel("conv", 16, 16, 16, True).network(3, "uint8")))
+    graph, shapes = fused(*inferred(kernel_network(Kernel("conv", 16, 16, 16, True), 3, "uint8")))
     on_bytes = [node for node in graph.node if node.op_type.startswith(ON_BYTES)]
     conv, activation, turned = (ON_BYTES + name for name in ("Conv", "LeakyRelu", "Transpose"))
     assert [node.op_type for node in on_bytes] == [
@@ -52,12 +53,12 @@ def test_a_chain_of_convolutions_turns_its_tensors_once_at_either_end():
 
 @pytest.mark.parametrize("precision", ["int8", "fp32"])
 def test_other_networks_stay_as_they_are(precision):
-    graph, shapes = inferred(Kernel("conv", 16, 16, 16, precision == "int8").network(2, "int8"))
+    graph, shapes = inferred(kernel_network(Kernel("conv", 16, 16, 16, precision == "int8"), 2, "int8"))
     assert fused(graph, shapes) == (graph, shapes)
 
 
 def test_the_quantizers_at_either_end_convert_and_those_between_the_layers_do_not():
-    content = Kernel("conv", 16, 16, 16, True).network(2, "uint8")
+    content = kernel_network(Kernel("conv", 16, 16, 16, True), 2, "uint8")
     graph, _ = inferred(content)
     converting = [node.op_type for node in graph.node if Links(graph).converts(node)]
     assert converting == ["QuantizeLinear", "DequantizeLinear"]

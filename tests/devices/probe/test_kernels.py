@@ -7,6 +7,7 @@ import onnx
 import pytest
 from bedside.devices.planner.costs import model_cost
 from bedside.devices.probe.kernels import KERNELS, Kernel
+from bedside.devices.probe.networks import kernel_network
 from bedside.devices.probe.onnx_graph import OnnxGraph
 from bedside.runtime.engines import available_engines, open_engine
 from onnx import numpy_helper
@@ -20,7 +21,7 @@ def named(kernel: Kernel) -> str:
 
 @pytest.mark.parametrize("kernel", KERNELS, ids=named)
 def test_a_network_is_valid_onnx(kernel):
-    onnx.checker.check_model(onnx.load_from_string(kernel.network(2)), full_check=True)
+    onnx.checker.check_model(onnx.load_from_string(kernel_network(kernel, 2)), full_check=True)
 
 
 @pytest.mark.parametrize("kernel", SMALLEST.values(), ids=named)
@@ -30,25 +31,25 @@ def test_engines_run_a_network_to_finite_numbers(engine, kernel):
         pytest.skip(f"{engine} is not installed")
     patch = np.random.default_rng(0).standard_normal((1, 1, *[kernel.edge] * 3), np.float32)
     precision = "int8" if kernel.quantized else "fp32"
-    with open_engine(engine, kernel.network(2), threads=1, precision=precision, device="CPU") as opened:
+    with open_engine(engine, kernel_network(kernel, 2), threads=1, precision=precision, device="CPU") as opened:
         logits = opened.infer(patch)
     assert np.isfinite(logits).all()
     assert logits.std() > 0
 
 
 def test_a_networks_bytes_are_always_the_same():
-    assert KERNELS[0].network(2) == KERNELS[0].network(2)
+    assert kernel_network(KERNELS[0], 2) == kernel_network(KERNELS[0], 2)
 
 
 def test_a_repeat_adds_the_layer_and_nothing_else():
-    once, twice = (model_cost(Kernel("conv", 8, 8, 16).network(repeats)) for repeats in (1, 2))
+    once, twice = (model_cost(kernel_network(Kernel("conv", 8, 8, 16), repeats)) for repeats in (1, 2))
     assert twice.flops - once.flops == 2 * 16**3 * 8 * 8 * 27
     assert [node.op for node in once.nodes] == ["Conv", "Conv", "LeakyRelu", "Conv", "Identity"]
 
 
 @pytest.mark.parametrize("kernel", [each for each in KERNELS if each.quantized], ids=named)
 def test_quantized_kernels_compute_in_int8(kernel):
-    nodes = model_cost(kernel.network(1)).nodes
+    nodes = model_cost(kernel_network(kernel, 1)).nodes
     assert [node.quantized for node in nodes if node.op in ("Conv", "MatMul")].count(True) == 1
 
 
@@ -68,12 +69,12 @@ def test_tensors_and_attributes_read_as_they_were_written():
 
 @pytest.mark.parametrize("kernel", [each for each in SMALLEST.values() if each.quantized], ids=named)
 def test_kernels_of_uint8_run_and_quantize_their_results_too(kernel):
-    model = onnx.load_from_string(kernel.network(1, "uint8"))
+    model = onnx.load_from_string(kernel_network(kernel, 1, "uint8"))
     onnx.checker.check_model(model, full_check=True)
     (layer,) = (node for node in model.graph.node if node.op_type in ("Conv", "MatMul") and "dequant" in node.input[1])
     readers = [node.op_type for node in model.graph.node if layer.output[0] in node.input]
     assert readers == ["QuantizeLinear"]
-    with open_engine("onnxruntime", kernel.network(2, "uint8"), threads=1, precision="uint8") as opened:
+    with open_engine("onnxruntime", kernel_network(kernel, 2, "uint8"), threads=1, precision="uint8") as opened:
         logits = opened.infer(np.random.default_rng(0).standard_normal((1, 1, *[kernel.edge] * 3), np.float32))
     assert np.isfinite(logits).all()
     assert logits.std() > 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from bedside.devices.planner.costs import NodeCost, model_cost
 from bedside.devices.probe.kernels import KERNELS, Kernel
+from bedside.devices.probe.networks import kernel_network
 from bedside.devices.probe.work import MovedWork, OutputWork, ProductWork, kernel_work
 
 from .test_kernels import named
@@ -19,7 +20,7 @@ def moved(kernel: Kernel, repeats: int) -> int:
     def values(node: NodeCost) -> int:
         return 0 if node.fused else node.read + node.written
 
-    return sum(map(values, model_cost(kernel.network(repeats)).nodes))
+    return sum(map(values, model_cost(kernel_network(kernel, repeats)).nodes))
 
 
 def test_the_work_of_a_convolution_by_hand():
@@ -36,7 +37,7 @@ def test_the_work_of_a_copy_by_hand():
 def test_a_product_has_the_operations_that_a_repeat_adds(kernel):
     work = kernel_work(kernel)
     assert isinstance(work, ProductWork)
-    once, twice = (model_cost(kernel.network(repeats)).flops for repeats in (1, 2))
+    once, twice = (model_cost(kernel_network(kernel, repeats)).flops for repeats in (1, 2))
     assert work.operations == twice - once
 
 
@@ -49,5 +50,5 @@ def test_what_moves_values_has_those_that_a_repeat_reads_and_writes(kernel):
 def test_an_output_has_the_values_that_the_network_writes(kernel):
     work = kernel_work(kernel)
     assert isinstance(work, OutputWork)
-    nodes = [node for node in model_cost(kernel.network(1)).nodes if not node.fused]
+    nodes = [node for node in model_cost(kernel_network(kernel, 1)).nodes if not node.fused]
     assert work.values == nodes[-1].written
