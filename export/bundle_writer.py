@@ -39,6 +39,7 @@ from .options import DEFAULT_OVERLAP_REASON, ExportOptions
 from .progress import ExportSteps
 from .reference import Reference
 from .sbom import SBOM_NAME, sbom
+from .scan_warnings import ScanWarnings
 from .student import ExportedStudent, TrainedStudent
 from .threads import torch_threads
 
@@ -103,15 +104,16 @@ def export_bundle(
     further = (options.page is not None) + (0 if locator is None else locator_steps(cases))
     gate_steps = Gate.step_count(len(variants), cases, options)
     models_written = len(options.model_precisions)
+    scan_warnings = ScanWarnings(cases)
     steps = ExportSteps(1 + models_written + len(variants) + gate_steps + further, progress)
     try:
         with torch_threads(options.threads), atomic_directory(out, marker=MANIFEST_NAME) as folder:
             steps.begin("patches and the student's logits")
-            reference = Reference.from_student(student.model, student.task, cases)
+            reference = Reference.from_student(student.model, student.task, cases, note=scan_warnings.note)
             reference.golden.save(folder, GOLDEN_FILES)
             if options.trainable:
                 _write_weights(folder, student)
-            models = OnnxModels(reference, cases, options, steps.remark)
+            models = OnnxModels(reference, cases, options, steps.remark, scan_warnings.note)
             _write_models(folder, models, variants, options, steps)
             measured = _compared(folder, reference, variants, options, steps)
             manifest = _manifest(student, measured, models.sensitive_layers, cases, options)
@@ -122,7 +124,7 @@ def export_bundle(
             if locator is not None:
                 manifest = add_locator(folder, manifest, locator, cases, options.threads, steps)
                 manifest = write_manifest(folder, manifest)
-            manifest = _with_texts(folder, _with_scan_warnings(manifest, cases))
+            manifest = _with_texts(folder, _with_scan_warnings(manifest, scan_warnings))
             if options.sign is not None:
                 sign_bundle(folder, options.sign)
     except OSError as error:
@@ -134,7 +136,7 @@ def export_bundle(
         except (OSError, ResourceError) as error:
             raise ResourceError(f'{error}; the bundle "{out.name}" is complete') from error
     steps.finish()
-    for warning in cases.scan_warnings:
+    for warning in scan_warnings.lines:
         _log.warning("%s", warning)
     for variant in manifest.failed:
         _log.warning("%s failed at the gate: %s", variant.name, variant.gate_reason)
@@ -210,11 +212,11 @@ def _compared(
     return tuple(measured)
 
 
-def _with_scan_warnings(manifest: Manifest, cases: ExportCases) -> Manifest:
+def _with_scan_warnings(manifest: Manifest, warnings: ScanWarnings) -> Manifest:
     """Returns the manifest with the warnings about scans that calibrated or judged the variants."""
-    if not cases.scan_warnings:
+    if not warnings.lines:
         return manifest
-    training = {**manifest.provenance.training, "scans": "; ".join(cases.scan_warnings)}
+    training = {**manifest.provenance.training, "scans": "; ".join(warnings.lines)}
     provenance = msgspec.structs.replace(manifest.provenance, training=training)
     return msgspec.structs.replace(manifest, provenance=provenance)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from ..runtime.task import Task
 from ..training.data.case_digest import data_hash, digest_cases
 from ..training.data.dataset import Case, load_dataset
 from ..training.data.organ_masks import OrganMasks
-from ..training.data.prepare import list_warnings, unusual_warning
+from ..training.data.prepare import list_warnings
 from ..training.runs.learned_from import LearnedFrom
 from .gate_cases import GateCase, GateChoice, choose_gate_cases
 from .held_out import gate_doubts
@@ -49,9 +49,6 @@ class ExportCases:
     trained_on_calibration: bool = False
     without_organ: Sequence[GateCase] = ()
     remarks: Sequence[str] = ()
-    _noted: dict[Path, tuple[str, ...]] = field(
-        default_factory=dict[Path, "tuple[str, ...]"], init=False, repr=False, compare=False
-    )
 
     def __post_init__(self) -> None:
         for scan in checked_collection("calibration", self.calibration, "a list of paths"):
@@ -161,10 +158,6 @@ class ExportCases:
             for number, (image, label) in enumerate(pairs, start=1)
         ]
 
-    def note(self, image: Path, warnings: Sequence[str]) -> None:
-        """Keeps the warnings about a scan, for `scan_warnings`; a scan that is read again has each of them once."""
-        self._noted[Path(image)] = tuple(dict.fromkeys((*self._noted.get(Path(image), ()), *warnings)))
-
     @property
     def calibrating(self) -> Sequence[Path]:
         """The scans that calibrate int8: all of `calibration`, less those that are compared in place of gate cases."""
@@ -188,17 +181,6 @@ class ExportCases:
     @property
     def _different_scans(self) -> tuple[Path, ...]:
         return tuple(dict.fromkeys(Path(scan) for scan in self.calibration))
-
-    @property
-    def scan_warnings(self) -> tuple[str, ...]:
-        """One warning about the calibration scans that were read, and one about the gate's; none about usual scans."""
-        gate = {Path(image) for image, _ in (*self.gate, *self.without_organ)}
-        kinds = {
-            "calibration scans": [warnings for image, warnings in self._noted.items() if image not in gate],
-            "scans of the gate": [warnings for image, warnings in self._noted.items() if image in gate],
-        }
-        found = (unusual_warning(scans, what) for what, scans in kinds.items())
-        return tuple(warning for warning in found if warning is not None)
 
     @property
     def warning(self) -> str | None:

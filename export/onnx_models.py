@@ -17,7 +17,7 @@ from .int8.signed import quantize_signed
 from .int8.unsigned import quantize_unsigned
 from .onnx_export import student_to_onnx
 from .options import ExportOptions
-from .patches import Patches, sample_patches
+from .patches import Note, Patches, sample_patches, unnoted
 from .reference import Reference
 from .threads import quantizer_threads
 
@@ -37,12 +37,14 @@ class OnnxModels:
         cases: the scans of the export, of which some calibrate int8.
         options: options of the export.
         remark: called with notes on the progress.
+        note: called with each scan that is read for calibration and the warnings about it.
     """
 
     reference: Reference
     cases: ExportCases
     options: ExportOptions
     remark: Callable[[str], None]
+    note: Note = unnoted
 
     def model(self, precision: Precision) -> onnx.ModelProto:
         """Returns the model in one of `MODEL_PRECISIONS`; it is not to be modified.
@@ -71,7 +73,7 @@ class OnnxModels:
     @cached_property
     def _patches(self) -> Patches:
         task, count = self.reference.task, self.options.patches
-        return sample_patches(self.cases.calibrating, task, count, note=self.cases.note)
+        return sample_patches(self.cases.calibrating, task, count, note=self.note)
 
     @cached_property
     def _signed(self) -> SearchedModel:

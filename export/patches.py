@@ -19,7 +19,7 @@ Patches = list[NDArray[np.float32]]
 Note = Callable[[Path, Sequence[str]], None]
 
 
-def _unnoted(image: Path, warnings: Sequence[str]) -> None:
+def unnoted(image: Path, warnings: Sequence[str]) -> None:
     """Drops the warnings about a scan, for callers that ask for none."""
 
 
@@ -29,7 +29,7 @@ def sample_patches(
     count: int,
     *,
     seed: int = 0,
-    note: Note = _unnoted,
+    note: Note = unnoted,
 ) -> Patches:
     """Draws patches around body voxels, spread as evenly over the scans as their number allows.
 
@@ -82,7 +82,7 @@ class LabelledPatch:
 
 
 def organ_patches(
-    cases: Sequence[GateCase], task: Task, count: int, *, seed: int = 0, note: Note = _unnoted
+    cases: Sequence[GateCase], task: Task, count: int, *, seed: int = 0, note: Note = unnoted
 ) -> list[LabelledPatch]:
     """Draws labelled patches around voxels of organs; every patch is around the organ with the fewest so far.
 

@@ -36,7 +36,7 @@ from .parity import (
     student_logits,
     variant_logits,
 )
-from .patches import LabelledPatch, noise_patches, organ_patches, sample_patches
+from .patches import LabelledPatch, Note, noise_patches, organ_patches, sample_patches, unnoted
 
 if TYPE_CHECKING:
     import torch
@@ -70,7 +70,7 @@ class Reference:
     _compared: dict[_Key, VariantComparison] = field(default_factory=dict["_Key", "VariantComparison"], repr=False)
 
     @classmethod
-    def from_student(cls, model: torch.nn.Module, task: Task, cases: ExportCases) -> Reference:
+    def from_student(cls, model: torch.nn.Module, task: Task, cases: ExportCases, *, note: Note = unnoted) -> Reference:
         """Draws the comparison's patches and runs the student on them and on the golden patch.
 
         Args:
@@ -78,6 +78,7 @@ class Reference:
             task: the task it was trained for.
             cases: scans to draw patches from: the gate cases, around their organs; without those the scans that
                 `ExportCases.compared` names, in the body. Without scans the patches are noise.
+            note: called with each scan that is read and the warnings about it.
 
         Raises:
             UsageError: the model is no network, or its logits are not finite or not of the task's shape.
@@ -87,7 +88,7 @@ class Reference:
 
         model = arguments.instance("model", model, torch.nn.Module)
         network = copy.deepcopy(model).to(torch.device("cpu"), torch.float32).eval()
-        patches = _patches(task, cases)
+        patches = _patches(task, cases, note)
         expected = (1, task.num_classes, *task.patch.dhw)
         probabilities: list[Probabilities] = []
         for patch in patches:
@@ -234,14 +235,14 @@ class VariantComparison:
 _Key = tuple[str, str, int | None, bytes]  # engine, precision, threads and digest of the model's files
 
 
-def _patches(task: Task, cases: ExportCases) -> list[LabelledPatch]:
+def _patches(task: Task, cases: ExportCases, note: Note) -> list[LabelledPatch]:
     wanted = max(_PATCHES, _PATCHES_OF_AN_ORGAN * (task.num_classes - 1))
     count = affordable_patches(task.patch.dhw, task.num_classes, wanted)
     if cases.gate:
-        return organ_patches(cases.gate, task, count, seed=_SEED, note=cases.note)
+        return organ_patches(cases.gate, task, count, seed=_SEED, note=note)
     count = min(count, _PATCHES)
     if cases.compared:
-        images = sample_patches(cases.compared, task, count, seed=_SEED, note=cases.note)
+        images = sample_patches(cases.compared, task, count, seed=_SEED, note=note)
     else:
         images = noise_patches(task, min(count, _NOISE_PATCHES))
     return [LabelledPatch(image) for image in images]

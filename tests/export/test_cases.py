@@ -143,15 +143,6 @@ def test_a_case_without_organ_of_a_caller_has_none(toy_task, tmp_path):
     assert ExportCases(without_organ=[bare]).with_checked_gate(toy_task).without_organ == [bare]
 
 
-def test_scans_of_an_unusual_kind_are_told_of_once_however_often_they_are_read():
-    cases = ExportCases(calibration=["a.nii", "b.nii"], gate=[("c.nii", "d.nii")])
-    for image, warnings in (("a.nii", ()), ("b.nii", ("looks like MR",)), ("b.nii", ("looks like MR",)), ("c.nii", ())):
-        cases.note(Path(image), warnings)
-    assert cases.scan_warnings == ("1 of 2 calibration scans are unusual, such as: looks like MR",)
-    cases.note(Path("c.nii"), ("no organ was found",))
-    assert cases.scan_warnings[1:] == ("1 of 1 scans of the gate are unusual, such as: no organ was found",)
-
-
 def test_masks_of_single_organs_are_label_maps_too():
     masks = OrganMasks((Path("fat.nii.gz"), Path("bone.nii.gz")))
     assert ExportCases(gate=[("a.nii.gz", masks)]).gate[0][1] is masks
