@@ -14,8 +14,8 @@ from ..runtime.lazy_names import lazy_names
 from .benchmark import benchmark
 from .device_profile import DeviceProfile, load_profile, profiles
 from .host import Host, detect
+from .measurement.report import BenchmarkReport
 from .plan import plan
-from .report import BenchmarkReport
 
 if TYPE_CHECKING:
     from .planner.report import PlanReport

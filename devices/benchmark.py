@@ -14,14 +14,14 @@ from ..runtime import arguments
 from ..runtime.errors import InputError, ResourceError, without_segment_options
 from ..runtime.files.system_files import is_file
 from ..runtime.hooks import Progress
-from .conditions import busy_warning, governor_warning, read_conditions
 from .device_profile import load_profile
 from .host import detect
 from .measurement.imposed import imposing
+from .measurement.report import GIVEN_SCAN, BenchmarkReport, FailedVariant
 from .measurement.sustained import LONGEST, SHORTEST
+from .measurement.synthetic import describe_grid, write_synthetic_scan
 from .measurement.telemetry import TelemetrySampler
-from .report import GIVEN_SCAN, BenchmarkReport, FailedVariant
-from .synthetic import describe_grid, write_synthetic_scan
+from .sensors.conditions import busy_warning, governor_warning, read_conditions
 
 if TYPE_CHECKING:
     from ..runtime.bundles.bundle import Bundle

@@ -18,10 +18,10 @@ from ..processes.worker_pool import run_in_workers
 from ..runtime.errors import BedsideError, first_line
 from ..runtime.files.atomic import atomic_write
 from ..runtime.hooks import Progress
-from .conditions import read_conditions
 from .host import detect
 from .probe.results import read_probe
-from .throttling import read_throttling
+from .sensors.conditions import read_conditions
+from .sensors.throttling import read_throttling
 
 SCHEMA_VERSION = 1
 _README = f"""bedside {__version__}: support report (research software; not a medical device)

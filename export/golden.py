@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..devices.synthetic import synthetic_scan
+from ..devices.measurement.synthetic import synthetic_scan
 from ..runtime.bundles.golden_files import Golden
 from ..runtime.engines import Engine
 from ..runtime.labels.best_class import best_class

@@ -32,7 +32,7 @@ ELSEWHERE = {  # module → the file that tests it
     "devices/probe/networks.py": "devices/probe/test_kernels.py",
     "devices/probe/onnx_graph.py": "devices/probe/test_kernels.py",
     # Records that only a measurement fills.
-    "devices/report.py": "devices/test_benchmark.py",
+    "devices/measurement/report.py": "devices/test_benchmark.py",
     "devices/planner/report.py": "devices/test_plan.py",
     # What rounds are made of.
     "devices/measurement/variant_run.py": "devices/measurement/test_rounds.py",

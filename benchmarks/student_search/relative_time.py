@@ -9,7 +9,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 import numpy as np
-from bedside.devices.latency import call_times, warm_up
+from bedside.devices.measurement.latency import call_times, warm_up
 from bedside.runtime.engines import open_engine
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from bedside.benchmarks.shared.plan import load_plan
-from bedside.devices.latency import measure_latency
+from bedside.devices.measurement.latency import measure_latency
 from bedside.distill import build_student
 from bedside.runtime import Bundle
 from bedside.runtime.engines import open_engine

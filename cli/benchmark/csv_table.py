@@ -11,7 +11,7 @@ from ...runtime.files.atomic import atomic_write
 
 if TYPE_CHECKING:
     from ...devices import BenchmarkReport
-    from ...devices.report import VariantReport
+    from ...devices.measurement.report import VariantReport
 
 TABLE_MARKS = ("schema_version,variant,bundle,bundle_sha256,",)  # tell a table from other files; see `check_writable`
 _STAGES = ("read", "preprocess", "plan", "locate", "infer", "blend", "restore", "save")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...devices.measurement.chosen_variants import OpenedBundle
-from ...devices.report import ColdStart, EndToEnd
+from ...devices.measurement.report import ColdStart, EndToEnd
 from ...runtime.axes import XYZ
 from ...runtime.errors import UsageError
 from ...runtime.task import Task

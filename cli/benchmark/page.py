@@ -11,8 +11,8 @@ from .tables import remarks, sustained_text
 
 if TYPE_CHECKING:
     from ...devices import BenchmarkReport
+    from ...devices.measurement.report import VariantReport
     from ...devices.measurement.sustained import SustainedRun
-    from ...devices.report import VariantReport
 
 
 PAGE_MARKS = page_marks("<title>Benchmark of ")

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
     from ...devices import BenchmarkReport
     from ...devices.measurement.ratio import Ratio
+    from ...devices.measurement.report import EndToEnd, VariantReport
     from ...devices.measurement.sustained import SustainedRun
     from ...devices.measurement.telemetry import Telemetry
-    from ...devices.report import EndToEnd, VariantReport
 
 _MB = 1e6
 _VARIANTS = 4  # columns of figures that fit beside the stages' names

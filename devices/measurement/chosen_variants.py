@@ -15,9 +15,9 @@ from ...runtime.engine_selection.trials import Setting
 from ...runtime.engines import ENGINES, available_engines, inference_devices
 from ...runtime.errors import UsageError
 from ...runtime.task import Task
-from ..benchmark_process import BenchmarkRequest
-from ..report import MeasuredBundle, different_names
+from .benchmark_process import BenchmarkRequest
 from .imposed import Imposed
+from .report import MeasuredBundle, different_names
 from .session import Contender
 
 GivenBundle = str | os.PathLike[str] | Bundle

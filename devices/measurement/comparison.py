@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 from ...runtime.errors import InputError
-from ..report import SCHEMA_VERSION, BenchmarkReport, MemoryUse, VariantReport, different_names, read_printed
 from .ratio import Ratio, unpaired_ratio
+from .report import SCHEMA_VERSION, BenchmarkReport, MemoryUse, VariantReport, different_names, read_printed
 
 _Key = tuple[str, ...]
 

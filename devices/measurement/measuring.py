@@ -10,10 +10,10 @@ from typing import Any, ClassVar
 
 from ...runtime.errors import BedsideError, InputError
 from ...runtime.hooks import Progress
-from ..energy import Energy, EnergyMeter
-from ..latency import call_times, warm_up
-from ..memory import PeakMemory
+from ..sensors.energy import Energy, EnergyMeter
+from ..sensors.memory import PeakMemory
 from .imposed import Imposed
+from .latency import call_times, warm_up
 from .session import Contender, Session
 from .sustained import sustained_times
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from ...processes.kept_worker import KeptWorker
 from ...runtime.hooks import Progress
 from ...runtime.memory.free_memory import free_memory
-from ..latency import MIN_CALLS
 from .imposed import Imposed
+from .latency import MIN_CALLS
 from .measuring import STEPS, Failure, Figures, Measuring, OpenScans, Scan, SelfTest, Start, Step, Sustain, Windows
 from .session import Contender
 from .sustained import SustainedRun, sustained_run

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
-from ..report import ColdStart, EndToEnd
+from .report import ColdStart, EndToEnd
 
 
 class Session(Protocol):

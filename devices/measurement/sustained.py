@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 
-from ..latency import Latency, summarize
+from .latency import Latency, summarize
 from .ratio import Ratio, unpaired_ratio
 from .telemetry import Telemetry, TelemetrySample
 

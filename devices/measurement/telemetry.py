@@ -10,12 +10,12 @@ from pathlib import Path
 from types import TracebackType
 
 from ...runtime.memory.meminfo import read_meminfo
-from ..conditions import read_conditions
-from ..energy import RaplCounters
-from ..nvml import Nvml
-from ..sampler_thread import SamplerThread
-from ..tegrastats import TegraSampler
-from ..throttling import ThrottleState, read_throttling
+from ..sensors.conditions import read_conditions
+from ..sensors.energy import RaplCounters
+from ..sensors.nvml import Nvml
+from ..sensors.sampler_thread import SamplerThread
+from ..sensors.tegrastats import TegraSampler
+from ..sensors.throttling import ThrottleState, read_throttling
 
 MOST_SAMPLES = 600  # of a run: a longer one is sampled less often
 

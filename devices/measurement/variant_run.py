@@ -8,11 +8,11 @@ from statistics import median
 from typing import NamedTuple, TypeVar
 
 from ...processes.kept_worker import KeptWorker
-from ..energy import Energy
-from ..latency import summarize
-from ..report import ColdStart, EndToEnd, FailedVariant, MemoryUse, VariantReport
+from ..sensors.energy import Energy
+from .latency import summarize
 from .measuring import Failure, Figures, OpenScans, Scan, SelfTest, Step
 from .ratio import Ratio, paired_ratio, spread
+from .report import ColdStart, EndToEnd, FailedVariant, MemoryUse, VariantReport
 from .session import Contender
 
 Value = TypeVar("Value")

@@ -14,7 +14,7 @@ from ...runtime.axes import XYZ
 from ...runtime.engines import CPU, Precision
 from ...runtime.errors import InputError, UsageError
 from ..device_profile import DeviceProfile
-from ..report import read_printed
+from ..measurement.report import read_printed
 from .measured_machine import MeasuredMachine
 from .planned_model import PlannedModel
 from .prediction import Place, WindowTime

@@ -10,7 +10,7 @@ from ...runtime.engines import ENGINES, Precision
 from ...runtime.errors import UsageError
 from ...runtime.labels.postprocess import Postprocessing
 from ...runtime.task import Task
-from ..report import different_names
+from ..measurement.report import different_names
 from .costs import ModelCost, model_cost
 from .roofline import quantized_format
 

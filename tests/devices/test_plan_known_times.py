@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from bedside.devices import plan
+from bedside.devices.measurement.report import SCHEMA_VERSION
 from bedside.devices.probe.results import write_probe
-from bedside.devices.report import SCHEMA_VERSION
 from bedside.runtime.bundles.bundle import Bundle
 from bedside.runtime.errors import InputError, UsageError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from bedside.devices.synthetic import synthetic_scan
+from bedside.devices.measurement.synthetic import synthetic_scan
 from bedside.export.golden import GoldenPatch, golden_input
 from bedside.export.parity import student_logits
 from bedside.runtime.bundles.golden_files import GOLDEN_FILES

@@ -21,7 +21,7 @@ from bedside.devices.planner.measured import read_measured
 from bedside.devices.planner.planned_model import PlannedModel
 from bedside.devices.planner.roofline import OperatingPoint
 from bedside.devices.probe.results import read_probe
-from bedside.devices.tegrastats import parse_tegrastats
+from bedside.devices.sensors.tegrastats import parse_tegrastats
 from bedside.dicom import list_series, open_series
 from bedside.dicom.node.config import load_node_config
 from bedside.runtime import (

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from bedside.cli.benchmark.monai_eager import MonaiEager
 from bedside.devices.measurement.chosen_variants import OpenedBundle
-from bedside.devices.report import MeasuredBundle
+from bedside.devices.measurement.report import MeasuredBundle
 from bedside.runtime.errors import UsageError
 from bedside.runtime.scans.geometry import Grid
 from bedside.runtime.scans.nifti import write_volume

@@ -14,11 +14,11 @@ from bedside.cli.benchmark.command import Benchmark
 from bedside.cli.benchmark.csv_table import write_csv
 from bedside.cli.benchmark.page import write_benchmark_page
 from bedside.devices import detect
-from bedside.devices.conditions import Conditions
-from bedside.devices.energy import Energy
-from bedside.devices.latency import Latency
+from bedside.devices.measurement.latency import Latency
 from bedside.devices.measurement.ratio import Ratio
-from bedside.devices.report import BenchmarkReport, ColdStart, EndToEnd, MemoryUse, VariantReport
+from bedside.devices.measurement.report import BenchmarkReport, ColdStart, EndToEnd, MemoryUse, VariantReport
+from bedside.devices.sensors.conditions import Conditions
+from bedside.devices.sensors.energy import Energy
 from bedside.runtime.engines import PRECISIONS
 
 from ..printed import run_alone, shown, widest

@@ -7,7 +7,7 @@ import signal
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from bedside.devices.report import ColdStart, EndToEnd
+from bedside.devices.measurement.report import ColdStart, EndToEnd
 from bedside.runtime.axes import XYZ
 
 

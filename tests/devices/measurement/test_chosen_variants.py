@@ -7,7 +7,7 @@ from pathlib import Path
 import onnxruntime
 import pytest
 from bedside.devices.measurement.chosen_variants import OpenedBundle, choose_variants
-from bedside.devices.report import MeasuredBundle
+from bedside.devices.measurement.report import MeasuredBundle
 from bedside.runtime.engine_selection.trials import Setting
 from bedside.runtime.task_presets import PRESETS
 

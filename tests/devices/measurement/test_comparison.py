@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from bedside.devices import detect
-from bedside.devices.conditions import Conditions
-from bedside.devices.energy import Energy
-from bedside.devices.latency import summarize
 from bedside.devices.measurement.comparison import Difference, compare
-from bedside.devices.report import BenchmarkReport, ColdStart, MeasuredBundle, MemoryUse, VariantReport
+from bedside.devices.measurement.latency import summarize
+from bedside.devices.measurement.report import BenchmarkReport, ColdStart, MeasuredBundle, MemoryUse, VariantReport
+from bedside.devices.sensors.conditions import Conditions
+from bedside.devices.sensors.energy import Energy
 from bedside.runtime.axes import XYZ
 from bedside.runtime.errors import InputError
 

@@ -12,7 +12,7 @@ from bedside.devices.device_profile import DeviceProfile, Figure
 from bedside.devices.measurement.imposed import LABEL, Imposed, imposing
 from bedside.runtime.errors import ResourceError, UsageError
 
-from ..test_throttling import write
+from ..sensors.test_throttling import write
 
 SMALL = {"key": "small", "title": "Small box", "sources": {"s": "made up"}}
 

@@ -8,11 +8,11 @@ from threading import Event
 
 import pytest
 from bedside.devices import detect
-from bedside.devices.conditions import read_conditions
 from bedside.devices.measurement.telemetry import Sensor, Telemetry, TelemetrySample, TelemetrySampler
-from bedside.devices.nvml import CardSample, Nvml
+from bedside.devices.sensors.conditions import read_conditions
+from bedside.devices.sensors.nvml import CardSample, Nvml
 
-from ..test_throttling import write
+from ..sensors.test_throttling import write
 
 
 @pytest.fixture

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ..runtime.bundles.bundle import Bundle
-from ..runtime.bundles.trusted_keys import Trust
-from ..runtime.engine_selection.self_test import GoldenTest
-from ..runtime.engines import ENGINES, Engine, open_engine, package_version
-from ..runtime.errors import UsageError
-from ..runtime.segmenter import Segmenter
+from ...runtime.bundles.bundle import Bundle
+from ...runtime.bundles.trusted_keys import Trust
+from ...runtime.engine_selection.self_test import GoldenTest
+from ...runtime.engines import ENGINES, Engine, open_engine, package_version
+from ...runtime.errors import UsageError
+from ...runtime.segmenter import Segmenter
 from .report import ColdStart, EndToEnd
 
 

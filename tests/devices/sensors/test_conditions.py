@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from bedside.devices.conditions import busy_warning, governor_warning, read_conditions
+from bedside.devices.sensors.conditions import busy_warning, governor_warning, read_conditions
 
 
 def write(root: Path, name: str, content: str) -> None:

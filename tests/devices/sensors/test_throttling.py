@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bedside.devices.throttling import read_throttling
+from bedside.devices.sensors.throttling import read_throttling
 
 
 def write(root, name, content):

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..runtime.files.system_files import read_int, read_text
+from ...runtime.files.system_files import read_int, read_text
 from .tegrastats import Temperature
 
 _PLAUSIBLE = (-40.0, 150.0)  # a thermal zone without a sensor reads 0 K or a sentinel

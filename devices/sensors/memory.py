@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import TracebackType
 
-from ..runtime.memory.resident import peak_resident_bytes, resident_bytes
+from ...runtime.memory.resident import peak_resident_bytes, resident_bytes
 from .sampler_thread import SamplerThread
 
 

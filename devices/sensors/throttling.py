@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..runtime.files.system_files import read_int, read_text
+from ...runtime.files.system_files import read_int, read_text
 
 _PI = "sys/devices/platform/soc/soc:firmware/get_throttled"
 # Raspberry Pi documentation, vcgencmd get_throttled: bits that hold now.

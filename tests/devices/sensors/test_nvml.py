@@ -6,8 +6,8 @@ import sys
 from types import ModuleType, SimpleNamespace
 
 import pytest
-from bedside.devices.energy import EnergyMeter
-from bedside.devices.nvml import CardSample, Nvml
+from bedside.devices.sensors.energy import EnergyMeter
+from bedside.devices.sensors.nvml import CardSample, Nvml
 
 from .test_energy import write_zone
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from bedside.devices.synthetic import synthetic_scan, write_synthetic_scan
+from bedside.devices.measurement.synthetic import synthetic_scan, write_synthetic_scan
 from bedside.runtime.scans.nifti import read_volume
 from bedside.runtime.task import Task
 from bedside.runtime.task_presets import PRESETS

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from bedside.devices.latency import measure_latency, summarize, warm_up
+from bedside.devices.measurement.latency import measure_latency, summarize, warm_up
 
 
 class Clock:

@@ -6,7 +6,7 @@ import threading
 from threading import Event
 
 import pytest
-from bedside.devices.sampler_thread import SamplerThread
+from bedside.devices.sensors.sampler_thread import SamplerThread
 
 NAME = "bedside-test-sampler"
 

@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from bedside.devices.benchmark_process import BenchmarkRequest
+from bedside.devices.measurement.benchmark_process import BenchmarkRequest
 from bedside.runtime.errors import BundleError, UsageError
 from bedside.runtime.scans.geometry import Grid
 from bedside.runtime.scans.nifti import write_volume
@@ -60,6 +60,6 @@ def test_a_session_without_a_scan_segments_none(tiny_bundle):
 
 
 def test_the_benchmark_process_brings_no_torch() -> None:
-    code = "import sys, bedside.devices.benchmark_process; print('torch' in sys.modules)"
+    code = "import sys, bedside.devices.measurement.benchmark_process; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

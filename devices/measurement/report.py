@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..runtime.axes import XYZ
-from ..runtime.errors import InputError
-from ..runtime.files.text import read_utf8
-from .conditions import Conditions
-from .energy import Energy
-from .host import Host
+from ...runtime.axes import XYZ
+from ...runtime.errors import InputError
+from ...runtime.files.text import read_utf8
+from ..host import Host
+from ..sensors.conditions import Conditions
+from ..sensors.energy import Energy
+from .imposed import Imposed
 from .latency import Latency
-from .measurement.imposed import Imposed
-from .measurement.ratio import Ratio
-from .measurement.sustained import SustainedRun
-from .measurement.telemetry import Telemetry
+from .ratio import Ratio
+from .sustained import SustainedRun
+from .telemetry import Telemetry
 
 _Report = TypeVar("_Report")
 

@@ -2,16 +2,16 @@ from __future__ import annotations
 
 import time
 
-from bedside.devices import memory
-from bedside.devices.memory import PeakMemory
+from bedside.devices.sensors import memory
+from bedside.devices.sensors.memory import PeakMemory
 
-from ..fresh_process import run_fresh
+from ...fresh_process import run_fresh
 
 MB = 10**6
 GROWS = """
 import json
 import numpy as np
-from bedside.devices.memory import PeakMemory
+from bedside.devices.sensors.memory import PeakMemory
 with PeakMemory() as measured:
     array = np.ones(20_000_000)  # 160 MB, far more than this process has held
     del array
@@ -20,7 +20,7 @@ print(json.dumps({"exact": measured.exact, "above": measured.above_baseline}))
 HIDDEN = """
 import json, time
 import numpy as np
-from bedside.devices.memory import PeakMemory
+from bedside.devices.sensors.memory import PeakMemory
 large = np.ones(20_000_000)  # 160 MB
 del large
 with PeakMemory() as measured:

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-from bedside.devices.tegrastats import Core, Rail, TegraSampler, Temperature, parse_tegrastats
+from bedside.devices.sensors.tegrastats import Core, Rail, TegraSampler, Temperature, parse_tegrastats
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from ..runtime.files.system_files import read_int, read_text
+from ...runtime.files.system_files import read_int, read_text
 from .nvml import Nvml
 from .sampler_thread import SamplerThread
 from .tegrastats import TegraSampler

@@ -9,8 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..runtime.axes import XYZ
-from ..runtime.task import Modality, Task
+from ...runtime.axes import XYZ
+from ...runtime.task import Modality, Task
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,8 +73,8 @@ def write_synthetic_scan(task: Task, path: Path) -> str:
     """
     import numpy as np
 
-    from ..runtime.scans.geometry import Grid
-    from ..runtime.scans.nifti import write_volume
+    from ...runtime.scans.geometry import Grid
+    from ...runtime.scans.nifti import write_volume
 
     scan = synthetic_scan(task, WINDOWS_PER_AXIS)
     grid = Grid(scan.shape, np.diag([*task.spacing, 1.0]))

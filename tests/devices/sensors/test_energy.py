@@ -4,8 +4,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from bedside.devices import energy
-from bedside.devices.energy import Energy, EnergyMeter, RaplCounters
+from bedside.devices.sensors import energy
+from bedside.devices.sensors.energy import Energy, EnergyMeter, RaplCounters
 
 
 def write_zone(root: Path, zone: str, name: str, microjoules: int | None, most: int | None = 1_000_000_000) -> Path:
