@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from ..devices import DeviceProfile, Host
-    from ..devices.device_profile import Software
+    from ..devices.hardware.device_profile import Software
     from ..runtime.engines import InferenceDevice
 
 
@@ -105,7 +105,7 @@ class Devices:
 
     def _show_one(self, name: str) -> None:
         from ..devices import load_profile
-        from ..devices.device_profile import software
+        from ..devices.hardware.device_profile import software
 
         profile = load_profile(name)
         installed = {key: software()[key] for key in profile.software}

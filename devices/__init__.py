@@ -1,9 +1,9 @@
 """Devices: describes this machine, lists known devices, predicts and measures how fast a bundle runs on them.
 
-Floor 2: imports runtime and processes, never torch. `benchmark` and `plan` are functions that share their name with
-their file, `profiles` one that shares it with the folder of profiles; this package imports them at once, because with a
-lazy import the name would refer to the module instead. Importing is light: the calls that need NumPy and the engines
-import them.
+Floor 2: imports runtime and processes, never torch. The files here are what a caller asks for; they stand above the
+folders, which do not import them. `benchmark` and `plan` are functions that share their name with their file; this
+package imports them at once, because with a lazy import the name would refer to the module instead. Importing is light:
+the calls that need NumPy and the engines import them.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from ..runtime.lazy_names import lazy_names
 from .benchmark import benchmark
-from .device_profile import DeviceProfile, load_profile, profiles
-from .host import Host, detect
+from .hardware.device_profile import DeviceProfile, load_profile, profiles
+from .hardware.host import Host, detect
 from .measurement.report import BenchmarkReport
 from .plan import plan
 

@@ -14,8 +14,8 @@ from ..runtime import arguments
 from ..runtime.errors import InputError, ResourceError, without_segment_options
 from ..runtime.files.system_files import is_file
 from ..runtime.hooks import Progress
-from .device_profile import load_profile
-from .host import detect
+from .hardware.device_profile import load_profile
+from .hardware.host import detect
 from .measurement.imposed import imposing
 from .measurement.report import GIVEN_SCAN, BenchmarkReport, FailedVariant
 from .measurement.sustained import LONGEST, SHORTEST

@@ -11,7 +11,7 @@ from .. import __version__
 from ..runtime import arguments
 from ..runtime.axes import XYZ
 from ..runtime.errors import UsageError
-from .device_profile import LEAST_TOTAL, DeviceProfile, PowerMode, load_profile
+from .hardware.device_profile import LEAST_TOTAL, DeviceProfile, PowerMode, load_profile
 
 if TYPE_CHECKING:
     from .planner.measured_machine import MeasuredMachine

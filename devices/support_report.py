@@ -18,7 +18,7 @@ from ..processes.worker_pool import run_in_workers
 from ..runtime.errors import BedsideError, first_line
 from ..runtime.files.atomic import atomic_write
 from ..runtime.hooks import Progress
-from .host import detect
+from .hardware.host import detect
 from .probe.results import read_probe
 from .sensors.conditions import read_conditions
 from .sensors.throttling import read_throttling

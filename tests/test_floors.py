@@ -71,6 +71,7 @@ def test_the_import_reader_sees_relative_imports(tmp_path):
     [
         ("runtime", ("files", "scans", "windows", "labels")),
         ("training", ("data", "runs", "loop")),
+        ("devices", ("sensors", "measurement", "planner")),
         ("cli", ("terminal", "options", "segment")),
     ],
 )
@@ -112,6 +113,17 @@ def test_no_module_imports_one_that_imports_it():
     for family in (ROOT / "teacher").glob("*/config.py"):
         needed[family] -= {family.with_name("network.py"), family.with_name("weights.py")}
     assert set(TopologicalSorter(needed).static_order()) == set(FILES)  # a circle raises CycleError
+
+
+def test_the_files_of_devices_stand_above_its_folders():
+    top = ROOT / "devices"
+    files = {path.stem for path in top.glob("*.py")} - {"__init__"}
+    assert files >= {"benchmark", "plan"}
+    found = {
+        f"{path.parent.name}/{path.name}": {place[1] for place in imports(path) if place[0] == "devices"} & files
+        for path in top.glob("*/*.py")
+    }
+    assert {path for path, imported in found.items() if imported} == set()
 
 
 def test_no_command_imports_another_and_no_folder_below_imports_a_command():

@@ -67,7 +67,7 @@ def test_wheel_brings_the_templates_of_pages(wheel):
 def test_wheel_brings_the_profiles_of_devices(wheel):
     folder = ROOT / "devices"
     profiles = {str(path.relative_to(ROOT)) for path in folder.rglob("*.toml")}
-    assert {"devices/software.toml", "devices/profiles/orin-nano-8.toml"} <= profiles
+    assert {"devices/hardware/software.toml", "devices/hardware/profiles/orin-nano-8.toml"} <= profiles
     shipped = {name.removeprefix("bedside/") for name in wheel.namelist() if name.endswith(".toml")}
     assert profiles == {name for name in shipped if name.startswith("devices/")}
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 from bedside.benchmarks.shared.plan import load_plan
-from bedside.devices.cpu import read_cpu
+from bedside.devices.hardware.cpu import read_cpu
 from bedside.distill.students.measured import (
     FILE,
     MeasuredDice,

@@ -12,7 +12,7 @@ from pathlib import Path
 from ...runtime.errors import ResourceError, UsageError
 from ...runtime.files.system_files import read_text
 from ...runtime.memory.meminfo import read_meminfo
-from ..device_profile import DeviceProfile
+from ..hardware.device_profile import DeviceProfile
 
 LABEL = "memory-true, speed-untrue"
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from ...runtime.axes import XYZ
 from ...runtime.errors import InputError
 from ...runtime.files.text import read_utf8
-from ..host import Host
+from ..hardware.host import Host
 from ..sensors.conditions import Conditions
 from ..sensors.energy import Energy
 from .imposed import Imposed

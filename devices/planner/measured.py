@@ -13,7 +13,7 @@ import msgspec
 from ...runtime.axes import XYZ
 from ...runtime.engines import CPU, Precision
 from ...runtime.errors import InputError, UsageError
-from ..device_profile import DeviceProfile
+from ..hardware.device_profile import DeviceProfile
 from ..measurement.report import read_printed
 from .measured_machine import MeasuredMachine
 from .planned_model import PlannedModel

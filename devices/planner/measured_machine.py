@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...runtime.errors import InputError
-from ..device_profile import DeviceProfile
+from ..hardware.device_profile import DeviceProfile
 from .roofline import OperatingPoint
 
 

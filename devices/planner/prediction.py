@@ -10,7 +10,7 @@ from ...runtime.engines import CPU, ENGINES, Precision
 from ...runtime.execution_plan import ExecutionPlan, best_plan
 from ...runtime.request import SegmentationRequest
 from ...runtime.scans.planned_scan import PlannedScan
-from ..device_profile import DeviceProfile, Processor
+from ..hardware.device_profile import DeviceProfile, Processor
 from ..probe.results import Probe
 from .engine_memory import engine_memory
 from .planned_model import PlannedModel, PlannedVariant

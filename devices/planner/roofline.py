@@ -7,7 +7,7 @@ from typing import Literal
 
 from ...runtime.engines.engine import Precision
 from ...runtime.errors import UsageError
-from ..device_profile import DeviceProfile, PowerMode, Processor
+from ..hardware.device_profile import DeviceProfile, PowerMode, Processor
 from .costs import ModelCost, NodeCost
 
 USABLE_COMPUTE = 0.5

@@ -17,7 +17,7 @@ from ...runtime.engines import ENGINES, Precision, available_engines, inference_
 from ...runtime.errors import BedsideError, ResourceError
 from ...runtime.hooks import Cancel, Progress, stop_if
 from ...runtime.memory.cgroup import read_limits
-from ..host import Host, detect
+from ..hardware.host import Host, detect
 from ..sensors.conditions import busy_warning, read_conditions
 from .kernels import KERNELS, Kernel
 from .networks import kernel_network

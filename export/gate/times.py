@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ...devices.cpu import read_cpu
+from ...devices.hardware.cpu import read_cpu
 from ...runtime.bundles.figures import TimedMachine
 from ...runtime.bundles.variant import Variant
 from ...runtime.engine_selection.machine_identity import device_identity, machine_identity

@@ -9,7 +9,7 @@ import pytest
 import typer
 from bedside.cli.options.command import typer_function
 from bedside.cli.terminal.console import Console
-from bedside.devices.cpu import read_cpu
+from bedside.devices.hardware.cpu import read_cpu
 from typer.testing import CliRunner
 
 # Written after /proc/cpuinfo of such machines: one core of each, flags that matter nowhere left out.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from bedside.devices import plan
-from bedside.devices.device_profile import FOLDER
+from bedside.devices.hardware.device_profile import FOLDER
 
 
 def test_a_lower_clock_takes_longer_where_the_operations_count(tmp_path, toy):

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 import nibabel as nib
 import numpy as np
-from bedside.devices.device_profile import FOLDER
+from bedside.devices.hardware.device_profile import FOLDER
 from bedside.runtime.task_presets import PRESETS
 from onnx import TensorProto, helper, numpy_helper
 from pydicom.dataset import Dataset

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from bedside.devices.cpu import parse_cpuinfo
-from bedside.devices.device_profile import load_profile
-from bedside.devices.jetson import parse_l4t, parse_power_mode
+from bedside.devices.hardware.cpu import parse_cpuinfo
+from bedside.devices.hardware.device_profile import load_profile
+from bedside.devices.hardware.jetson import parse_l4t, parse_power_mode
 from bedside.devices.planner.costs import model_cost
 from bedside.devices.planner.measured import read_measured
 from bedside.devices.planner.planned_model import PlannedModel

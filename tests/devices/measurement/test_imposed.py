@@ -8,7 +8,7 @@ import sys
 
 import pytest
 from bedside.devices import benchmark, load_profile
-from bedside.devices.device_profile import DeviceProfile, Figure
+from bedside.devices.hardware.device_profile import DeviceProfile, Figure
 from bedside.devices.measurement.imposed import LABEL, Imposed, imposing
 from bedside.runtime.errors import ResourceError, UsageError
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from bedside.devices.device_profile import load_profile
+from bedside.devices.hardware.device_profile import load_profile
 from bedside.devices.planner.measured_machine import MeasuredMachine
 from bedside.devices.planner.roofline import OperatingPoint
 

@@ -1,7 +1,7 @@
 """The roofline, against calculations by hand."""
 
 import pytest
-from bedside.devices.device_profile import DeviceProfile, Figure, PowerMode, Processor
+from bedside.devices.hardware.device_profile import DeviceProfile, Figure, PowerMode, Processor
 from bedside.devices.planner.costs import ModelCost, NodeCost
 from bedside.devices.planner.roofline import Interval, OperatingPoint, Roofline, activation_bytes, formats
 

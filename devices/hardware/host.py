@@ -7,10 +7,10 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..runtime import arguments
-from ..runtime.files.system_files import read_text
-from ..runtime.memory.cgroup import Limits, read_limits
-from ..runtime.memory.meminfo import read_meminfo
+from ...runtime import arguments
+from ...runtime.files.system_files import read_text
+from ...runtime.memory.cgroup import Limits, read_limits
+from ...runtime.memory.meminfo import read_meminfo
 from .cpu import Cpu, read_cpu
 from .device_profile import match_profile
 from .jetson import Jetson, read_jetson

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from bedside.devices.device_profile import DeviceProfile, load_profile, match_profile, profiles, software
+from bedside.devices.hardware.device_profile import DeviceProfile, load_profile, match_profile, profiles, software
 from bedside.runtime.errors import InputError, UsageError
 
 MIB = 2**20

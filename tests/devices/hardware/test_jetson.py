@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from bedside.devices.jetson import Jetson, parse_l4t, parse_power_mode, read_jetson
+from bedside.devices.hardware.jetson import Jetson, parse_l4t, parse_power_mode, read_jetson
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bedside.devices.cpu import Cpu, parse_cpuinfo, read_cpu
+from bedside.devices.hardware.cpu import Cpu, parse_cpuinfo, read_cpu
 
 # From a virtual machine with an AMD EPYC, shortened; the second block was made the other thread of the same core.
 EPYC = """\

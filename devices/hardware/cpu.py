@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..runtime.files.system_files import read_text
+from ...runtime.files.system_files import read_text
 
 # Kernel flag → common name, in the order of display.
 _FEATURES = {

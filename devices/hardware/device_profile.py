@@ -10,11 +10,11 @@ from pathlib import Path
 
 import msgspec
 
-from ..runtime import arguments
-from ..runtime.checked_struct import CheckedStruct
-from ..runtime.errors import FieldError, InputError, UsageError
-from ..runtime.files.toml import read_toml
-from ..runtime.shown_value import shown
+from ...runtime import arguments
+from ...runtime.checked_struct import CheckedStruct
+from ...runtime.errors import FieldError, InputError, UsageError
+from ...runtime.files.toml import read_toml
+from ...runtime.shown_value import shown
 
 LEAST_TOTAL = 0.7
 """Least share of a Jetson's nominal memory that the kernel manages, MemTotal: firmware and carve-outs keep the rest."""

@@ -8,7 +8,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..runtime.files.system_files import read_text
+from ...runtime.files.system_files import read_text
 
 
 @dataclass(frozen=True)
