@@ -33,7 +33,7 @@ from .locator.adding import add_locator, check_locator, locator_steps
 from .model_card import SCANS_LEARNED_FROM, licence_text, model_card
 from .model_files import FORMS, ONNX_ALONE, offered_variants, remove_unused_models, write_model
 from .monai_metadata import monai_metadata
-from .onnx_export import BATCH_NAME, INPUT_NAME, OUTPUT_NAME
+from .onnx_graphs.onnx_export import BATCH_NAME, INPUT_NAME, OUTPUT_NAME
 from .onnx_models import OnnxModels
 from .options import DEFAULT_OVERLAP_REASON, ExportOptions
 from .progress import ExportSteps

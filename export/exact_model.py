@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..runtime.bundles.variant import Variant
-from .norms_in_parts import norms_in_parts
+from .onnx_graphs.norms_in_parts import norms_in_parts
 from .parity import FP32_LABEL_AGREEMENT, FP32_LARGEST_DIFFERENCE
 from .reference import Reference
 

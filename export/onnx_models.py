@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from ..runtime.bundles.figures import SensitiveLayer
 from ..runtime.engines import Precision
 from .cases import ExportCases
-from .half_precision import onnx_to_fp16
 from .int8.layers import QuantizedModel
 from .int8.sensitive_layers import BoundsUsed, SearchedModel, without_sensitive_layers
 from .int8.signed import quantize_signed
 from .int8.unsigned import quantize_unsigned
-from .onnx_export import student_to_onnx
+from .onnx_graphs.half_precision import onnx_to_fp16
+from .onnx_graphs.onnx_export import student_to_onnx
 from .options import ExportOptions
 from .patches import Note, Patches, sample_patches, unnoted
 from .reference import Reference

@@ -24,7 +24,7 @@ from .cases import ExportCases
 from .gate.borders import BorderComparison, Zones, border_zones
 from .gate.verdict import without_figures
 from .golden import GoldenPatch
-from .half_precision import RoundedStudent
+from .onnx_graphs.half_precision import RoundedStudent
 from .parity import (
     Inference,
     NotFiniteError,

@@ -11,8 +11,8 @@ from statistics import median
 import torch
 from bedside.distill import load_student
 from bedside.export import ExportCases
-from bedside.export.norms_in_parts import norms_in_parts
-from bedside.export.onnx_export import student_to_onnx
+from bedside.export.onnx_graphs.norms_in_parts import norms_in_parts
+from bedside.export.onnx_graphs.onnx_export import student_to_onnx
 from bedside.export.reference import Reference
 from bedside.runtime.engines import open_engine
 from bedside.training.data.dataset import load_dataset

@@ -23,9 +23,9 @@ import openvino
 import torch
 from bedside.distill import build_student
 from bedside.export import onnx_export, window_attention
-from bedside.export.label_model import onnx_of_labels
-from bedside.export.norms_in_parts import norms_in_parts
-from bedside.export.onnx_helpers import fixed_shapes
+from bedside.export.onnx_graphs.label_model import onnx_of_labels
+from bedside.export.onnx_graphs.norms_in_parts import norms_in_parts
+from bedside.export.onnx_graphs.onnx_helpers import fixed_shapes
 from bedside.runtime.axes import DHW
 from bedside.runtime.engines import open_engine
 from bedside.runtime.labels.best_class import best_class

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
-from bedside.export.onnx_helpers import fixed_shapes
+from bedside.export.onnx_graphs.onnx_helpers import fixed_shapes
 from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 

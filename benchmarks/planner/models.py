@@ -21,7 +21,7 @@ def model_file(folder: Path, student: str, edge: int, precision: str) -> Path:
         from bedside.distill import build_student
         from bedside.export.int8.signed import quantize_signed
         from bedside.export.int8.unsigned import quantize_unsigned
-        from bedside.export.onnx_export import student_to_onnx
+        from bedside.export.onnx_graphs.onnx_export import student_to_onnx
         from bedside.runtime.axes import DHW
 
         torch.manual_seed(0)

@@ -86,7 +86,7 @@ def student_seconds(name: str) -> dict[str, float]:
     import torch
     from bedside.export.int8.signed import quantize_signed
     from bedside.export.int8.unsigned import quantize_unsigned
-    from bedside.export.onnx_export import student_to_onnx
+    from bedside.export.onnx_graphs.onnx_export import student_to_onnx
 
     torch.manual_seed(0)
     patch = np.random.default_rng(0).standard_normal((1, 1, EDGE, EDGE, EDGE), np.float32)

@@ -33,7 +33,7 @@ def opened_windows(spec: StudentSpec, num_classes: int, patch: DHW, threads: int
         patch: the window, in voxels.
         threads: CPU threads.
     """
-    from bedside.export.onnx_export import student_to_onnx
+    from bedside.export.onnx_graphs.onnx_export import student_to_onnx
 
     window = spec.patch_rule.covering(patch)
     file = student_to_onnx(spec.build(num_classes).eval(), window).SerializeToString()

@@ -36,7 +36,7 @@ class Labels:
         require("export")
         import onnx
 
-        from ...export.label_model import LABELS_NAME, onnx_of_labels
+        from ...export.onnx_graphs.label_model import LABELS_NAME, onnx_of_labels
         from ...runtime.bundles.bundle import Bundle
         from ...runtime.files.atomic import atomic_write
 

@@ -10,7 +10,7 @@ from ...devices.planner.roofline import quantized_format
 from ...distill import STUDENTS, build_student
 from ...distill.students.measured import StudentComparison, comparison_for, measured_students
 from ...export.gate.overlap import DEFAULT_OVERLAP
-from ...export.onnx_export import student_to_onnx
+from ...export.onnx_graphs.onnx_export import student_to_onnx
 from ...runtime.engines import ENGINES, Precision
 from ...runtime.errors import BundleError, MissingExtraError, UsageError
 from ...runtime.task import Task

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from ...runtime.engines import Precision
 from ...runtime.errors import UsageError
-from ..onnx_export import INPUT_NAME
+from ..onnx_graphs.onnx_export import INPUT_NAME
 
 if TYPE_CHECKING:
     import numpy as np

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from ...runtime.engines import Precision
 from ...runtime.engines.open_vino import import_openvino
 from ...runtime.errors import BundleError, MissingExtraError, UsageError
-from ..onnx_helpers import check_onnx
+from ..onnx_graphs.onnx_helpers import check_onnx
 from ..quiet import quiet_libraries
 from .layers import as_input, check_patches, heavy_layers
 from .split_convolutions import split_convolutions

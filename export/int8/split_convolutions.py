@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from ..onnx_helpers import fixed_shapes
+from ..onnx_graphs.onnx_helpers import fixed_shapes
 
 if TYPE_CHECKING:
     import onnx

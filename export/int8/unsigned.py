@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from ...runtime.engines import Precision
 from ...runtime.errors import MissingExtraError, UsageError
-from ..onnx_helpers import check_onnx
+from ..onnx_graphs.onnx_helpers import check_onnx
 from ..quiet import quiet_libraries
 from .layers import as_input, check_patches, heavy_layers
 

@@ -25,7 +25,7 @@ from ...runtime.task import Task
 from ...training.data.organ_masks import read_truth
 from ..cases import ExportCases
 from ..exact_model import write_exact
-from ..onnx_export import student_to_onnx
+from ..onnx_graphs.onnx_export import student_to_onnx
 from ..progress import ExportSteps
 from ..reference import Reference
 from ..student import ExportedStudent

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from bedside.distill import build_student
-from bedside.export.onnx_export import student_to_onnx
+from bedside.export.onnx_graphs.onnx_export import student_to_onnx
 from bedside.runtime.axes import DHW
 from bedside.runtime.engines import open_engine
 from monai.networks.nets.swin_unetr import BasicLayer

@@ -10,7 +10,7 @@ import onnx
 import pytest
 import torch
 from bedside.export import ExportCases, ExportedStudent, ExportOptions, export_bundle
-from bedside.export.onnx_export import student_to_onnx
+from bedside.export.onnx_graphs.onnx_export import student_to_onnx
 from bedside.runtime import Grid, Task, write_volume
 from bedside.runtime.task import Intensity, Modality
 from bedside.training.runs.learned_from import LearnedFrom

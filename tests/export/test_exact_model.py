@@ -11,8 +11,8 @@ import torch
 from bedside.export import ExportCases, ExportedStudent, ExportOptions, export_bundle, reference
 from bedside.export.exact_model import write_exact
 from bedside.export.model_files import FORMS, offered_variants, write_model
-from bedside.export.norms_in_parts import norms_in_parts
-from bedside.export.onnx_export import student_to_onnx
+from bedside.export.onnx_graphs.norms_in_parts import norms_in_parts
+from bedside.export.onnx_graphs.onnx_export import student_to_onnx
 from bedside.export.reference import Reference
 from bedside.runtime.engines import supports
 

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from bedside.export.onnx_export import student_to_onnx
+from bedside.export.onnx_graphs.onnx_export import student_to_onnx
 from bedside.export.openvino_ir import onnx_to_openvino
 from bedside.runtime import open_engine
 from bedside.runtime.errors import BundleError, MissingExtraError

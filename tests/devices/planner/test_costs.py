@@ -133,7 +133,7 @@ def test_the_extra_that_is_missing_is_named(monkeypatch):
 @pytest.mark.parametrize("name", ["unet-edge-tiny", "unet-nano"])
 def test_students_cost_what_the_trainer_predicts(name):
     from bedside.distill import STUDENTS, build_student
-    from bedside.export.onnx_export import student_to_onnx
+    from bedside.export.onnx_graphs.onnx_export import student_to_onnx
 
     spec = STUDENTS[name]
     patch = spec.patch_rule.smallest

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from bedside.export.int8.layers import check_patches, heavy_layers
-from bedside.export.onnx_export import student_to_onnx
+from bedside.export.onnx_graphs.onnx_export import student_to_onnx
 from bedside.runtime.errors import UsageError
 
 PATCH = (8, 8, 8)

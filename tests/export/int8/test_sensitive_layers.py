@@ -13,7 +13,7 @@ from bedside.export.int8 import sensitive_layers
 from bedside.export.int8.sensitive_layers import BoundsUsed, without_sensitive_layers
 from bedside.export.int8.signed import SignedModel, quantize_signed
 from bedside.export.int8.unsigned import quantize_unsigned
-from bedside.export.onnx_export import student_to_onnx
+from bedside.export.onnx_graphs.onnx_export import student_to_onnx
 from bedside.export.reference import Reference
 
 PATCH = (8, 12, 16)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from bedside.export.int8.signed import make_signed, quantizable_nodes, quantize_signed
 from bedside.export.int8.split_convolutions import split_convolutions
-from bedside.export.onnx_export import student_to_onnx
+from bedside.export.onnx_graphs.onnx_export import student_to_onnx
 from bedside.runtime import open_engine
 from bedside.runtime.errors import BundleError, MissingExtraError, UsageError
 from onnx import TensorProto, helper, numpy_helper

@@ -8,7 +8,7 @@ import pytest
 import torch
 from bedside.export.int8.signed import quantize_signed
 from bedside.export.int8.split_convolutions import split_convolutions
-from bedside.export.onnx_export import student_to_onnx
+from bedside.export.onnx_graphs.onnx_export import student_to_onnx
 from bedside.runtime import open_engine
 
 PATCH = (8, 12, 16)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from bedside.export.int8.signed import quantize_signed
 from bedside.export.int8.unsigned import layers_that_gain, quantize_unsigned
-from bedside.export.onnx_export import student_to_onnx
+from bedside.export.onnx_graphs.onnx_export import student_to_onnx
 from bedside.runtime import open_engine
 from bedside.runtime.errors import UsageError
 from onnx import TensorProto, numpy_helper

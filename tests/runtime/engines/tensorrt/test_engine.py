@@ -125,7 +125,7 @@ def test_a_real_gpu_opens_the_plan_it_kept(model, tmp_path, monkeypatch, caplog)
 @pytest.mark.usefixtures("real_gpu")
 def test_a_real_gpu_computes_fp16_less_precisely(toy):
     import onnx
-    from bedside.export.half_precision import onnx_to_fp16
+    from bedside.export.onnx_graphs.half_precision import onnx_to_fp16
 
     half = onnx_to_fp16(onnx.load_from_string(toy.conv_model(WEIGHT, BIAS, PATCH))).SerializeToString()
     patch = np.random.default_rng(8).random((1, 1, *PATCH), np.float32)

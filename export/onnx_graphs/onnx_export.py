@@ -13,12 +13,12 @@ import math
 import re
 from typing import TYPE_CHECKING
 
-from ..runtime.axes import DHW
-from ..runtime.errors import BundleError, MissingExtraError, UsageError, first_line
-from ..training.fusion import fused_copy
+from ...runtime.axes import DHW
+from ...runtime.errors import BundleError, MissingExtraError, UsageError, first_line
+from ...training.fusion import fused_copy
+from ..quiet import quiet_libraries
 from .flat_transposes import flatten_transposes
 from .onnx_helpers import check_onnx
-from .quiet import quiet_libraries
 
 if TYPE_CHECKING:
     import onnx

@@ -10,9 +10,9 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from bedside.export.half_precision import RoundedStudent, onnx_to_fp16
 from bedside.export.int8.signed import quantize_signed
-from bedside.export.onnx_export import student_to_onnx
+from bedside.export.onnx_graphs.half_precision import RoundedStudent, onnx_to_fp16
+from bedside.export.onnx_graphs.onnx_export import student_to_onnx
 from bedside.runtime import MissingExtraError
 from onnx import TensorProto, numpy_helper
 

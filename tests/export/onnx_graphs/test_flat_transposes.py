@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from bedside.export.flat_transposes import flatten_transposes
+from bedside.export.onnx_graphs.flat_transposes import flatten_transposes
 from onnx import TensorProto, helper
 
 

@@ -8,11 +8,11 @@ import onnxruntime
 import openvino
 import pytest
 import torch
-from bedside.export.half_precision import onnx_to_fp16
 from bedside.export.int8.signed import quantize_signed
 from bedside.export.int8.unsigned import quantize_unsigned
-from bedside.export.label_model import onnx_of_labels
-from bedside.export.onnx_export import student_to_onnx
+from bedside.export.onnx_graphs.half_precision import onnx_to_fp16
+from bedside.export.onnx_graphs.label_model import onnx_of_labels
+from bedside.export.onnx_graphs.onnx_export import student_to_onnx
 from bedside.runtime.errors import BundleError
 from bedside.runtime.labels.best_class import best_class
 from onnx import TensorProto, helper

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..runtime.errors import BundleError, MissingExtraError
-from ..runtime.labels.best_class import label_dtype
+from ...runtime.errors import BundleError, MissingExtraError
+from ...runtime.labels.best_class import label_dtype
 from .onnx_export import OUTPUT_NAME
 from .onnx_helpers import check_onnx
 

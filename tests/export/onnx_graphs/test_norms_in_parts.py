@@ -8,8 +8,8 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from bedside.export.norms_in_parts import norms_in_parts, volume_edges
-from bedside.export.onnx_export import student_to_onnx
+from bedside.export.onnx_graphs.norms_in_parts import norms_in_parts, volume_edges
+from bedside.export.onnx_graphs.onnx_export import student_to_onnx
 from bedside.runtime.engines import open_engine
 from bedside.runtime.engines.tensorrt.builder import build_plan
 

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from bedside.export.window_attention import RegionAttention, region_codes, region_numbers, replace_masks
+from bedside.export.onnx_graphs.window_attention import RegionAttention, region_codes, region_numbers, replace_masks
 from bedside.runtime.engines import open_engine
 from bedside.runtime.errors import BundleError
 from monai.networks.nets.swin_unetr import WindowAttention, compute_mask

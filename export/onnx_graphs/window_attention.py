@@ -17,8 +17,8 @@ from typing import Any
 import torch
 from torch.nn.functional import embedding
 
-from ..runtime.axes import DHW
-from ..runtime.errors import BundleError
+from ...runtime.axes import DHW
+from ...runtime.errors import BundleError
 
 _AXES = 3
 _REGIONS = 2**_AXES

@@ -11,15 +11,15 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from bedside.export.onnx_export import student_to_onnx
+from bedside.export.onnx_graphs.onnx_export import student_to_onnx
 from bedside.runtime.errors import UsageError
 from onnx import numpy_helper
 
 HASHES = """
 import hashlib, numpy, torch
 from bedside.distill import build_student
-from bedside.export.half_precision import onnx_to_fp16
-from bedside.export.onnx_export import student_to_onnx
+from bedside.export.onnx_graphs.half_precision import onnx_to_fp16
+from bedside.export.onnx_graphs.onnx_export import student_to_onnx
 from bedside.export.int8.signed import quantize_signed
 
 torch.manual_seed(0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..runtime.errors import BundleError, first_line
+from ...runtime.errors import BundleError, first_line
 
 if TYPE_CHECKING:
     import onnx

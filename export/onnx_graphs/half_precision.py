@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..runtime.errors import MissingExtraError
+from ...runtime.errors import MissingExtraError
+from ..quiet import quiet_libraries
 from .onnx_export import OUTPUT_NAME
 from .onnx_helpers import check_onnx
-from .quiet import quiet_libraries
 
 if TYPE_CHECKING:
     import onnx

@@ -1,7 +1,7 @@
 """A broken graph is refused by name, and the shapes of a graph are known but for its batch."""
 
 import pytest
-from bedside.export.onnx_helpers import check_onnx, fixed_shapes
+from bedside.export.onnx_graphs.onnx_helpers import check_onnx, fixed_shapes
 from bedside.runtime import BundleError
 from onnx import TensorProto, helper
 
