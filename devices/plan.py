@@ -78,7 +78,7 @@ def plan(
     from .planner.choice import judged, reason_of_choice, recommended, with_front
     from .planner.measured import read_measured
     from .planner.planned_model import alternatives
-    from .planner.prediction import Setting
+    from .planner.prediction import OptionPredictor
     from .planner.report import Option, PlanReport, Unplanned
     from .planner.roofline import OperatingPoint
 
@@ -105,8 +105,8 @@ def plan(
         tier for tier, machine in machines.items() if not machine.is_at(profile, point)
     )
     windows = {} if times is None else times.windows
-    setting = Setting(profile, point, scan, shares, limits.memory, windows, probed, threads, elsewhere)
-    found = [each for model in planned for each in setting.predictions(model)]
+    predictor = OptionPredictor(profile, point, scan, shares, limits.memory, windows, probed, threads, elsewhere)
+    found = [each for model in planned for each in predictor.predictions(model)]
     voxels = math.prod(scan.grid.shape)
     options = with_front([judged(each, limits, voxels) for each in found if isinstance(each, Option)])
     options = tuple(sorted(options, key=lambda option: option.seconds.predicted))

@@ -13,7 +13,7 @@ from ..runtime.errors import ExitCode
 from .answers import JobAnswer, ResultAnswer, State
 from .refusal import Failure
 from .scan_options import ScanOptions
-from .segmenting import WANTED, Answer, PlannedScan
+from .segmenting import WANTED, Answer, ScanItem
 
 if TYPE_CHECKING:
     from ..dicom import DicomSeries
@@ -91,7 +91,7 @@ class Job:
             self._state = "running"
             return True
 
-    def planned(self) -> PlannedScan:
+    def item(self) -> ScanItem:
         """Returns what the worker process gets of it."""
         if self.scan is None or self.reserved is None:
             raise RuntimeError("the job has no scan")
@@ -99,7 +99,7 @@ class Job:
         if self.cancelled():  # meanwhile
             (self.folder / WANTED).unlink(missing_ok=True)
         options, plan = self.options, self.reserved.plan
-        return PlannedScan(self.bundle.name, self.folder, self.scan, plan, options.volume, options.prefer)
+        return ScanItem(self.bundle.name, self.folder, self.scan, plan, options.volume, options.prefer)
 
     def progress(self, done: int, total: int) -> None:
         """Notes the windows that are done."""

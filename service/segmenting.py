@@ -31,8 +31,8 @@ LABELS, SEGMENTATION, WANTED = "labels.nii.gz", "segmentation.dcm", "wanted"
 
 
 @dataclass(frozen=True)
-class PlannedScan:
-    """A scan whose memory the server has reserved.
+class ScanItem:
+    """The item that a worker process takes for a job: a scan whose memory the server has reserved.
 
     Attributes:
         bundle: name of the bundle.
@@ -76,14 +76,14 @@ class Segmenting:
     advice: ClassVar[str] = "free memory or crop the scan"
 
     @contextmanager
-    def ready(self) -> Generator[Callable[[PlannedScan | Started, Progress], Answer]]:
+    def ready(self) -> Generator[Callable[[ScanItem | Started, Progress], Answer]]:
         """Opens the bundles, and yields the function that segments a scan."""
         with ExitStack() as opened:
             segmenters = {source.name: opened.enter_context(source.open()) for source in self.bundles}
             for segmenter in segmenters.values():
                 warm_up(segmenter.engine)  # so that all memory but that of scans is taken before the first one
 
-            def answer(item: PlannedScan | Started, progress: Progress) -> Answer:
+            def answer(item: ScanItem | Started, progress: Progress) -> Answer:
                 if isinstance(item, Started):
                     return item
                 try:
@@ -93,12 +93,12 @@ class Segmenting:
 
             yield answer
 
-    def failed(self, item: PlannedScan | Started, reason: str) -> Answer:
+    def failed(self, item: ScanItem | Started, reason: str) -> Answer:
         """Returns the answer to an item whose process ended."""
         return Failure(int(ExitCode.RESOURCE), f"the scan was not segmented: {reason}; the service goes on")
 
 
-def _segmented(item: PlannedScan, segmenter: Segmenter, progress: Progress) -> ResultAnswer:
+def _segmented(item: ScanItem, segmenter: Segmenter, progress: Progress) -> ResultAnswer:
     """Segments a scan, writes its files, and returns what the API answers about it."""
     result = run_planned(
         segmenter, item.scan, item.plan, progress, item.is_cancelled, volume=item.volume, prefer=item.prefer

@@ -100,7 +100,7 @@ class Worker:
     def _try(self, job: Job) -> Answer:
         if self._process.died:
             self._restart()
-        answer = self._process.run(job.planned(), job.progress)
+        answer = self._process.run(job.item(), job.progress)
         self._log_end()
         return answer
 

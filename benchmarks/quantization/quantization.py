@@ -18,7 +18,7 @@ from statistics import fmean, median
 import msgspec
 import numpy as np
 from bedside.export.gate.borders import BorderComparison
-from bedside.export.gate.dice import CaseScores, segment_cases
+from bedside.export.gate.dice import VariantScores, segment_cases
 from bedside.export.patches import organ_patches, sample_patches
 from bedside.runtime import Bundle
 from bedside.runtime.bundles.manifest import Manifest
@@ -86,7 +86,7 @@ class Comparison:
             ),
             ignore=dataset.ignore,
         )
-        self._exact: CaseScores | None = None
+        self._exact: VariantScores | None = None
         self._test = organ_patches(self._cases, task, TEST_PATCHES)
         with closing(self._opened(bundle, METHODS[0])) as engine:
             self._probabilities = [softmax(engine.infer(patch.image)[0]) for patch in self._test]
@@ -149,7 +149,7 @@ class Comparison:
         return median(a / b for a, b in pairs), 1000 * median(a for a, _ in pairs)
 
 
-def label_agreement(scores: CaseScores, exact: CaseScores) -> float:
+def label_agreement(scores: VariantScores, exact: VariantScores) -> float:
     """Returns the share of voxels with equal labels, of those that either calls an organ; the mean over the cases."""
     shares: list[float] = []
     for own, other in zip(scores.labels, exact.labels, strict=True):

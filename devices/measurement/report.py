@@ -87,8 +87,8 @@ class MemoryUse:
 
 
 @dataclass(frozen=True)
-class ChosenVariant:
-    """A variant on a device.
+class NamedVariant:
+    """A variant on a device, and its name in a report.
 
     Attributes:
         engine: row of the engine table.
@@ -110,7 +110,7 @@ class ChosenVariant:
 
 
 @dataclass(frozen=True)
-class VariantReport(ChosenVariant):
+class VariantReport(NamedVariant):
     """A variant, measured in a process of its own, in rounds with the others.
 
     Attributes:
@@ -152,7 +152,7 @@ class VariantReport(ChosenVariant):
 
 
 @dataclass(frozen=True)
-class FailedVariant(ChosenVariant):
+class FailedVariant(NamedVariant):
     """A variant that could not be measured, and why."""
 
     reason: str

@@ -47,8 +47,8 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Setting:
-    """What all predictions of a plan share.
+class OptionPredictor:
+    """Predicts the options of one model after the other, with all that they share in a plan.
 
     Attributes:
         profile: the device.

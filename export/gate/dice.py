@@ -46,7 +46,7 @@ class PackedLabels:
 
 
 @dataclass(frozen=True, eq=False)
-class CaseScores:
+class VariantScores:
     """The results of one variant on the gate cases.
 
     Attributes:
@@ -85,7 +85,7 @@ def segment_cases(
     overlap: float | None = None,
     use_locator: bool = True,
     starting: Callable[[], None] | None = None,
-) -> CaseScores:
+) -> VariantScores:
     """Segments the gate cases with one variant and scores every class.
 
     Args:
@@ -128,7 +128,7 @@ def segment_cases(
             labels.append(PackedLabels.of(run.result.labels))
             windows.append(run.result.windows)
             seconds.append(run.seconds)
-    return CaseScores(
+    return VariantScores(
         segmenter.task.labels, np.stack(dice), tuple(labels), tuple(windows), tuple(seconds), np.stack(volumes)
     )
 
@@ -138,7 +138,7 @@ def _volumes(labels: NDArray[np.integer], num_classes: int, ignored: NDArray[np.
     return np.bincount(known, minlength=num_classes)[:num_classes] * (abs(np.linalg.det(grid.affine[:3, :3])) / 1000)
 
 
-def spurious_volumes(variant: CaseScores, reference: CaseScores) -> dict[str, SpuriousVolume]:
+def spurious_volumes(variant: VariantScores, reference: VariantScores) -> dict[str, SpuriousVolume]:
     """Returns label name → what a variant finds of the organ in cases that lack it, of the organs that a case lacks.
 
     Args:
@@ -171,7 +171,7 @@ class DiceDrops:
     organs: dict[str, DiceDrop]
 
 
-def dice_drops(variant: CaseScores, reference: CaseScores) -> DiceDrops | None:
+def dice_drops(variant: VariantScores, reference: VariantScores) -> DiceDrops | None:
     """Computes what a variant lost against fp32 on the same cases; None if no case has an organ.
 
     The interval is Student's t over the cases, the independent samples; both variants segmented the same cases, so that

@@ -17,7 +17,7 @@ from ..golden import GoldenPatch
 from ..options import ExportOptions
 from ..parity import NotFiniteError
 from ..progress import ExportSteps
-from .dice import CaseScores, dice_drops, segment_cases, spurious_volumes
+from .dice import VariantScores, dice_drops, segment_cases, spurious_volumes
 from .overlap import OVERLAPS, overlap_curve, recommended
 from .times import this_machine, timed_variants
 from .verdict import judge, without_figures
@@ -33,7 +33,7 @@ class GateResult:
     """
 
     manifest: Manifest
-    scores: Mapping[str, CaseScores]
+    scores: Mapping[str, VariantScores]
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,12 +103,12 @@ class Gate:
             manifest, overlap_curve=curve, recommended_overlap=chosen.overlap, overlap_reason=chosen.reason
         )
 
-    def _scored(self, manifest: Manifest) -> tuple[Manifest, dict[str, CaseScores]]:
+    def _scored(self, manifest: Manifest) -> tuple[Manifest, dict[str, VariantScores]]:
         """Returns the manifest without the variants that return NaN or infinity, and the results of the others."""
         cases = (*self.cases.gate, *self.cases.without_organ)
         if not cases:
             return manifest, {}
-        scores: dict[str, CaseScores] = {}
+        scores: dict[str, VariantScores] = {}
         broken: list[Variant] = []
         for variant in manifest.variants:
             try:
@@ -144,7 +144,7 @@ def _preferred_exact(variants: Sequence[Variant]) -> Variant:
     return min((each for each in variants if each.precision == "fp32"), key=lambda each: engines.index(each.engine))
 
 
-def _with_dice(variants: Sequence[Variant], scores: Mapping[str, CaseScores]) -> list[Variant]:
+def _with_dice(variants: Sequence[Variant], scores: Mapping[str, VariantScores]) -> list[Variant]:
     """Returns the variants with their Dice and, but for fp32, what they lost."""
     measured: list[Variant] = []
     for variant in variants:

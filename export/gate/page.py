@@ -17,7 +17,7 @@ from ...runtime.files.html_page import check_packages, page_marks, write_page
 from ...training.runs.pictures import label_colour
 from ..cases import ExportCases
 from . import verdict
-from .dice import CaseScores
+from .dice import VariantScores
 from .gate import exact_counterpart
 from .overlap import windows_differ
 from .pictures import WorstCase, drops_picture, overlap_picture, worst_case
@@ -49,7 +49,7 @@ def check_page(path: Path, bundle: Path) -> None:
     check_writable(path, ".html", marks=_PAGE_MARKS)
 
 
-def write_parity_page(path: Path, manifest: Manifest, cases: ExportCases, scores: Mapping[str, CaseScores]) -> Path:
+def write_parity_page(path: Path, manifest: Manifest, cases: ExportCases, scores: Mapping[str, VariantScores]) -> Path:
     """Writes the page and returns its path.
 
     Args:
@@ -84,7 +84,7 @@ def write_parity_page(path: Path, manifest: Manifest, cases: ExportCases, scores
 
 
 def _worst_cases(
-    variants: list[Variant], manifest: Manifest, cases: ExportCases, scores: Mapping[str, CaseScores]
+    variants: list[Variant], manifest: Manifest, cases: ExportCases, scores: Mapping[str, VariantScores]
 ) -> dict[str, WorstCase]:
     """Returns the name of each variant → its worst case."""
     found: dict[str, WorstCase] = {}

@@ -13,7 +13,7 @@ from ...runtime.scans.nifti import read_volume
 from ...runtime.task import Task
 from ...training.runs.pictures import new_figure, overlay_picture, png
 from ..gate_cases import GateCase, gate_truth
-from .dice import CaseScores
+from .dice import VariantScores
 from .verdict import MAX_DICE_DROP
 
 _DIFFERING = "differing voxels"
@@ -40,7 +40,7 @@ class WorstCase:
     picture: bytes
 
 
-def worst_case(variant: CaseScores, exact: CaseScores, cases: Sequence[GateCase], task: Task) -> WorstCase | None:
+def worst_case(variant: VariantScores, exact: VariantScores, cases: Sequence[GateCase], task: Task) -> WorstCase | None:
     """Finds the worst case of a variant and draws it where most voxels differ; None if no case has an organ.
 
     Args:

@@ -14,7 +14,7 @@ import numpy as np
 
 from ...runtime.bundles.manifest import Variant
 from ..cases import ExportCases
-from ..gate.dice import CaseScores, segment_cases
+from ..gate.dice import VariantScores, segment_cases
 
 MAX_DICE_LOSS = 0.002  # of any organ
 LEAST_RECALL = 0.1  # of any organ, before the region is grown: below, it lies near what is found in these scans only
@@ -83,7 +83,7 @@ def measure_locator(
     """
     segment = partial(segment_cases, bundle, variant, threads=threads, ignore=cases.ignore, starting=starting)
     every = segment(cases.gate, use_locator=False)
-    located: list[CaseScores] = []
+    located: list[VariantScores] = []
     for number, case in enumerate(cases.gate):
         leave_out(number)
         located.append(segment([case]))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bedside.export.gate.dice import CaseScores, PackedLabels
+from bedside.export.gate.dice import PackedLabels, VariantScores
 from bedside.export.patches import LabelledPatch
 from bedside.runtime import open_engine
 
@@ -18,10 +18,10 @@ def script(import_script):
     return import_script(SCRIPTS, ("methods", "quantization"))
 
 
-def scores(*labels: list[int]) -> CaseScores:
+def scores(*labels: list[int]) -> VariantScores:
     packed = tuple(PackedLabels.of(np.array(each, np.uint8)) for each in labels)
     count = len(labels)
-    return CaseScores(
+    return VariantScores(
         ("background", "organ"), np.ones((count, 2)), packed, (1,) * count, (1.0,) * count, np.ones((count, 2))
     )
 

@@ -19,7 +19,7 @@ from bedside.runtime.memory.reservations import reservations
 from bedside.runtime.memory.resident import owed_bytes, resident_bytes
 from bedside.service import segmenting, worker
 from bedside.service.job import Job
-from bedside.service.segmenting import PlannedScan, Segmenting, Started
+from bedside.service.segmenting import ScanItem, Segmenting, Started
 from bedside.service.worker import Worker
 
 from ..dicom.node.parties import wait_until
@@ -133,7 +133,7 @@ def test_the_label_map_stays_whatever_keeps_the_dicom_segmentation_back(tmp_path
     monkeypatch.setattr(segmenting, "warm_up", lambda engine: None)
     monkeypatch.setattr(segmenting, "run_planned", lambda *_, **__: result)
     with Segmenting((Source(),)).ready() as answer:
-        made = answer(PlannedScan("toy", tmp_path, object(), None), lambda *_: None)
+        made = answer(ScanItem("toy", tmp_path, object(), None), lambda *_: None)
     assert (tmp_path / "labels.nii.gz").read_bytes() == b"labels"
     (warning,) = made.warnings
     assert warning.startswith("there is no DICOM segmentation of this series: a fault in bedside (AttributeError)")
@@ -174,7 +174,7 @@ def test_an_error_is_an_answer_without_values_of_the_scan(tmp_path, monkeypatch,
 
     monkeypatch.setattr("bedside.service.segmenting.warm_up", lambda engine: None)
     monkeypatch.setattr("bedside.service.segmenting.run_planned", failing)
-    item = PlannedScan("toy", tmp_path, tmp_path / "scan.nii", None)
+    item = ScanItem("toy", tmp_path, tmp_path / "scan.nii", None)
     with Segmenting((Source(),)).ready() as answer:
         assert answer(Started(), print) == Started()
         for _ in range(2):
@@ -258,10 +258,10 @@ def test_a_scan_is_cancelled_when_its_mark_or_its_folder_is_gone(tmp_path):
     job = Job("id", Named(), tmp_path / "job")
     job.folder.mkdir()
     job.scan, job.reserved = tmp_path / "scan.nii", type("Reserved", (), {"plan": None})
-    item = job.planned()
+    item = job.item()
     assert not item.is_cancelled()
     job.cancel()
     assert item.is_cancelled()
-    assert job.planned().is_cancelled()
+    assert job.item().is_cancelled()
     job.folder.rmdir()
     assert item.is_cancelled()

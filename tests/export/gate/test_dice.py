@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from bedside.export.gate.dice import CaseScores, PackedLabels, dice_drops, segment_cases, spurious_volumes
+from bedside.export.gate.dice import PackedLabels, VariantScores, dice_drops, segment_cases, spurious_volumes
 from bedside.runtime import Bundle, Grid, InputError, write_volume
 from bedside.runtime.bundles.figures import SpuriousVolume
 from bedside.runtime.scans.nifti import read_labels
@@ -16,9 +16,9 @@ FAT_HU, BONE_HU = 0, 1000
 NAMES = ("background", "fat", "bone")
 
 
-def scores(*cases: tuple[float, float]) -> CaseScores:
+def scores(*cases: tuple[float, float]) -> VariantScores:
     """Results with the Dice of (fat, bone) of each case."""
-    return CaseScores(NAMES, np.array([(1.0, *case) for case in cases]), (), (), (), np.zeros((len(cases), 3)))
+    return VariantScores(NAMES, np.array([(1.0, *case) for case in cases]), (), (), (), np.zeros((len(cases), 3)))
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ def test_the_interval_of_the_mean_holds_the_true_loss_where_an_organ_is_in_few_c
     exact = np.full((max(cases), 1 + organs), 0.9)
     for organ, count in enumerate(cases, start=1):
         exact[count:, organ] = np.nan
-    reference = CaseScores(names, exact, (), (), (), np.zeros_like(exact))
+    reference = VariantScores(names, exact, (), (), (), np.zeros_like(exact))
     found = 0
     for _ in range(trials):
         together, alone = rng.normal(size=(max(cases), 1)), rng.normal(size=exact.shape)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from bedside.export import ExportCases, ExportOptions
 from bedside.export.gate import gate as module
-from bedside.export.gate.dice import CaseScores
+from bedside.export.gate.dice import VariantScores
 from bedside.export.gate.gate import Gate
 from bedside.export.golden import GoldenPatch
 from bedside.export.parity import NotFiniteError
@@ -63,7 +63,7 @@ def test_a_case_without_an_organ_counts_what_a_variant_invents_of_it(run, monkey
     def scores(bundle, variant, cases, **_):
         invented = 40.0 if variant.precision == "int8" else 0.5
         dice, volumes = np.array([[1, 1, 1], [1, 1, np.nan]]), np.array([[0, 90, 60], [0, 90, invented]])
-        return CaseScores(("background", "fat", "bone"), dice, (), (1, 1), (1.0, 1.0), volumes)
+        return VariantScores(("background", "fat", "bone"), dice, (), (1, 1), (1.0, 1.0), volumes)
 
     monkeypatch.setattr(module, "segment_cases", scores)
     fp32, int8 = run(cases=2, overlap=0.5, keep_failed=True)[0].manifest.variants
@@ -78,7 +78,7 @@ def test_cases_without_an_organ_take_part_in_what_is_invented_alone(bundle_path,
     def scores(bundle, variant, cases, **_):
         seen.append(len(cases))
         dice = np.array([[1, 1, 1], [1, np.nan, np.nan]])
-        return CaseScores(("background", "fat", "bone"), dice, (), (1, 1), (1.0, 1.0), np.zeros((2, 3)))
+        return VariantScores(("background", "fat", "bone"), dice, (), (1, 1), (1.0, 1.0), np.zeros((2, 3)))
 
     monkeypatch.setattr(module, "segment_cases", scores)
     monkeypatch.setattr(ExportCases, "gate_data_hash", lambda _: "")  # the files are none

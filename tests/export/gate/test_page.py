@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 from bedside.export import ExportCases
-from bedside.export.gate.dice import CaseScores, PackedLabels
+from bedside.export.gate.dice import PackedLabels, VariantScores
 from bedside.export.gate.page import check_page, write_parity_page
 from bedside.runtime import Bundle
 from bedside.runtime.bundles.figures import (
@@ -61,7 +61,7 @@ def manifest(bundle_path) -> Manifest:
 @pytest.fixture
 def page(manifest, toy_case, tmp_path) -> str:
     labels = np.zeros((20, 16, 12), np.uint8)
-    run = CaseScores(
+    run = VariantScores(
         manifest.task.labels, np.array([[1, 0.9, np.nan]]), (PackedLabels.of(labels),), (8,), (1.5,), np.zeros((1, 3))
     )
     scores = {variant.name: run for variant in manifest.all_variants}

@@ -6,7 +6,7 @@ import io
 
 import numpy as np
 import pytest
-from bedside.export.gate.dice import CaseScores, PackedLabels
+from bedside.export.gate.dice import PackedLabels, VariantScores
 from bedside.export.gate.pictures import drops_picture, overlap_picture, worst_case
 from bedside.runtime.bundles.figures import DiceDrop, OverlapPoint
 from bedside.runtime.bundles.variant import Variant
@@ -14,9 +14,9 @@ from bedside.runtime.scans.nifti import read_labels, write_volume
 from PIL import Image
 
 
-def scores(task, maps: list[np.ndarray], dice: list[tuple[float, float]]) -> CaseScores:
+def scores(task, maps: list[np.ndarray], dice: list[tuple[float, float]]) -> VariantScores:
     table = np.array([(1.0, *case) for case in dice])
-    return CaseScores(
+    return VariantScores(
         task.labels, table, tuple(PackedLabels.of(labels) for labels in maps), (1, 1), (1.0, 1.0), np.zeros(table.shape)
     )
 
