@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ..runtime.engines import default_threads
 from ..runtime.errors import InputError
 from ..runtime.hooks import Progress
 from ..runtime.task import Task
-from .data.case_cache import CaseCache, case_key
-from .data.case_digest import CaseDigest, cases_of_trainings, data_hash, digest_cases
+from .data.case_cache import CaseCache
+from .data.case_digest import cases_of_trainings
 from .data.cases_in_use import in_use
 from .data.dataset import Case, Dataset
 from .data.mirroring import flip_note, mirroring_note, rotation_note
@@ -21,15 +21,14 @@ from .data.missing_labels import missing_in_training_warning, missing_labels
 from .data.nnunet_splits import unused_splits
 from .data.prepare import list_warnings, prepare_cases, unusual_warning
 from .data.prepared_case import PreparedCase
-from .data.seen_scans import warn_of_seen_scans
-from .data.unlabelled import without_copies
 from .job import TrainingJob
 from .loop.process_group import ProcessGroup
 from .recipe import Recipe
 from .runs.learned_from import LearnedFrom
 from .runs.run import Run
-from .runs.run_config import Distillation, ModelConfig, RunConfig
+from .runs.run_config import Distillation, ModelConfig
 from .runs.sole_writer import sole_writer
+from .training_scans import TrainingScans
 
 _log = logging.getLogger("bedside.training")
 
@@ -98,76 +97,69 @@ def prepare_run(
         UsageError: the run directory holds another run, or the folder of prepared cases holds other files.
         ResourceError: a folder cannot be written, or another process trains in the run directory.
     """
+    with ExitStack() as held:
+        yield group.broadcast_from_first(lambda: _opened(job, record, held, progress))
+
+
+def _opened(job: TrainingJob, record: MethodRecord, held: ExitStack, progress: Progress | None) -> PreparedRun:
+    """Opens a run and prepares its cases, on the first process.
+
+    Args:
+        job: as in `prepare_run`.
+        record: as in `prepare_run`.
+        held: is given what has to be released when the run closes.
+        progress: as in `prepare_run`.
+    """
     dataset, task = job.dataset, job.task
     threads = default_threads()  # cases are read and prepared in parallel, as many as memory allows
-
-    def opened() -> PreparedRun:
-        listed = _listed(dataset, task)
-        # A run that is resumed draws the same crops in whatever order the data set lists its cases.
-        unlabelled = _by_name(dataset.unlabelled) if job.recipe.unlabelled else []
-        held.enter_context(sole_writer(job.out))
-        if progress:
-            progress(0, len(listed) + len(unlabelled))  # hashing a large data set takes a while too
-        digests, unlabelled_digests = digest_cases(listed, threads), digest_cases(unlabelled, threads)
-        images = {case.name: digest.image for case, digest in zip(listed, digests, strict=True)}
-        trained = [images[case.name] for case in dataset.training]
-        unlabelled, unlabelled_digests = without_copies(unlabelled, unlabelled_digests, frozenset(images.values()))
-        halves = _hashes_of_halves(dataset, listed, digests)
-        warn_of_seen_scans(
-            dataset, [*zip(listed, digests, strict=True)], [*zip(unlabelled, unlabelled_digests, strict=True)]
-        )
-        config = RunConfig(
-            model=record.model,
-            task=task,
-            recipe=job.recipe,
-            dataset=dataset.name,
-            data_hash=data_hash(listed, digests),
-            fold=dataset.fold,
-            split_hash=hashlib.sha256("\n".join(halves).encode()).hexdigest(),
-            validation_hash=halves[1],
-            unlabelled_hash=data_hash(unlabelled, unlabelled_digests) if unlabelled else "",
-            distillation=record.distillation,
-        )
-        run = Run.create(job.out, config, resume=job.resume)
-        cache = CaseCache(job.cases_folder)
-        held.enter_context(in_use(cache.folder, [case_key(each, task) for each in (*digests, *unlabelled_digests)]))
-
-        def prepare(
-            cases: Sequence[Case], digests: Sequence[CaseDigest], before: int, *, needs_labels: bool
-        ) -> list[PreparedCase]:
-            def report(done: int, _: int) -> None:
-                if progress:
-                    progress(before + done, len(listed) + len(unlabelled))
-
-            return prepare_cases(
-                cases, task, cache.folder, report, workers=threads, digests=digests, needs_labels=needs_labels
-            )
-
-        prepared = prepare(listed, digests, 0, needs_labels=True)
-        prepared_unlabelled = (
-            prepare(unlabelled, unlabelled_digests, len(listed), needs_labels=False) if unlabelled else []
-        )
-        run.start()
-        own = trained + [digest.image for digest in unlabelled_digests]
-        validation_scans = frozenset(images[case.name] for case in dataset.validation)
-        _learned_from(own, validation_scans, record.earlier).keep(run)
-        named = {case.name: case for case in prepared}
-        training = [named[case.name] for case in _by_name(dataset.training)]
-        validation = [named[case.name] for case in dataset.validation]
-        _log_unusual(prepared, task, "scans")
-        _log_unusual(prepared_unlabelled, task, "scans without labels")
-        _log_unlabelled(len(unlabelled) or len(dataset.unlabelled), job.recipe)
-        _log_warnings(training, task, job.recipe)
-        return PreparedRun(run, training, validation, prepared_unlabelled, validation_scans)
-
-    with ExitStack() as held:
-        yield group.broadcast_from_first(opened)
+    listed = _listed(dataset, task)
+    # A run that is resumed draws the same crops in whatever order the data set lists its cases.
+    unlabelled = _by_name(dataset.unlabelled) if job.recipe.unlabelled else []
+    held.enter_context(sole_writer(job.out))
+    if progress:
+        progress(0, len(listed) + len(unlabelled))  # hashing a large data set takes a while too
+    scans = TrainingScans.hashed(dataset, listed, unlabelled, threads)
+    scans.warn_of_seen()
+    run = Run.create(job.out, scans.config(job, record.model, record.distillation), resume=job.resume)
+    cache = CaseCache(job.cases_folder)
+    held.enter_context(in_use(cache.folder, scans.keys(task)))
+    prepared, prepared_unlabelled = _prepared(scans, task, cache.folder, threads, progress)
+    run.start()
+    scans.learned_from(record.earlier).keep(run)
+    named = {case.name: case for case in prepared}
+    training = [named[case.name] for case in _by_name(dataset.training)]
+    validation = [named[case.name] for case in dataset.validation]
+    _log_unusual(prepared, task, "scans")
+    _log_unusual(prepared_unlabelled, task, "scans without labels")
+    _log_unlabelled(len(scans.unlabelled) or len(dataset.unlabelled), job.recipe)
+    _log_warnings(training, task, job.recipe)
+    return PreparedRun(run, training, validation, prepared_unlabelled, scans.validation_images)
 
 
-def _learned_from(own: Sequence[str], validation: frozenset[str], earlier: Sequence[LearnedFrom]) -> LearnedFrom:
-    """Returns the scans of a training, and those that its teachers and earlier weights had learned from."""
-    scans = frozenset(own).union(*(each.scans for each in earlier))
-    return LearnedFrom(scans=scans, knows_all=all(each.knows_all for each in earlier), validation_scans=validation)
+def _prepared(
+    scans: TrainingScans, task: Task, folder: Path, threads: int, progress: Progress | None
+) -> tuple[list[PreparedCase], list[PreparedCase]]:
+    """Prepares the cases with labels and those without, in their order; both count towards one progress."""
+    before, total = len(scans.listed), len(scans.listed) + len(scans.unlabelled)
+    labelled = prepare_cases(
+        scans.listed, task, folder, _from(0, total, progress), workers=threads, digests=scans.digests
+    )
+    if not scans.unlabelled:
+        return labelled, []
+    return labelled, prepare_cases(
+        scans.unlabelled,
+        task,
+        folder,
+        _from(before, total, progress),
+        workers=threads,
+        digests=scans.unlabelled_digests,
+        needs_labels=False,
+    )
+
+
+def _from(before: int, total: int, progress: Progress | None) -> Progress | None:
+    """Returns the progress of a part that begins after some of all cases are done."""
+    return None if progress is None else lambda done, _: progress(before + done, total)
 
 
 def _by_name(cases: Sequence[Case]) -> list[Case]:
@@ -185,17 +177,6 @@ def _listed(dataset: Dataset, task: Task) -> tuple[Case, ...]:
             f'data set "{dataset.name}" lists no training case; name scans with label maps under "training"'
         )
     return cases_of_trainings(dataset)
-
-
-def _hashes_of_halves(dataset: Dataset, listed: Sequence[Case], digests: Sequence[CaseDigest]) -> tuple[str, str]:
-    """Returns a SHA-256 over the content of the training cases, and one over that of the validation cases."""
-    by_name = {case.name: (case, digest) for case, digest in zip(listed, digests, strict=True)}
-
-    def of(cases: Sequence[Case]) -> str:
-        half = [by_name[case.name] for case in cases]
-        return data_hash([case for case, _ in half], [digest for _, digest in half])
-
-    return of(dataset.training), of(dataset.validation)
 
 
 def _log_unusual(cases: list[PreparedCase], task: Task, what: str) -> None:
