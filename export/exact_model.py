@@ -26,11 +26,12 @@ def write_exact(
     threads: int | None,
     remark: Callable[[str], None],
 ) -> None:
-    """Writes the fp32 model: norms sum in parts, which takes longer, only where an engine misses the network without.
+    """Writes the fp32 model as exported or, if an engine computes that too inexactly, with norms that sum in parts.
 
-    An engine misses it where it uses more than half of the bound on a probability, or changes labels, also those of
-    the golden patch, most of which is air. The reference keeps what the engines returned: `Reference.measure` does not
-    run them again on the same files.
+    Norms that sum in parts take longer. The exported model is too inexact on an engine where a probability differs from
+    the network's by more than half of the bound, or more labels differ than the bound allows, also those of the golden
+    patch, most of which is air. The reference keeps what the engines returned: `Reference.measure` does not run them
+    again on the same files.
 
     Args:
         exported: ONNX of the reference's network; not modified.

@@ -104,10 +104,10 @@ def _more_accurate(one: Option, other: Option, models: Mapping[str, float]) -> f
 def recommended(options: Sequence[Option]) -> Option | None:
     """Returns the option to choose; None where none fits.
 
-    It is, in this order: of the model with the best Dice where that was measured, of the model with most operations;
-    of this model the best Dice where every precision that fits has one, the most exact precision, the overlap that the
-    model recommends; of equals the fastest, then the engine that bedside prefers. Dice of different scans is not
-    compared.
+    The model is chosen first: the one with the best measured Dice; of equals, and where none was measured, the one with
+    most operations. Of its options, the choice is that with the best Dice, if all of them that are on the front have
+    one; then that with the most exact precision; then that with the overlap that the model recommends; then the
+    fastest; then that of the engine which bedside prefers. Dice of different scans is not compared.
     """
     front = [option for option in options if option.on_front]
     engines, models = list(ENGINES), _dice_of_models(options)
@@ -124,9 +124,10 @@ def recommended(options: Sequence[Option]) -> Option | None:
 
 
 def _dice_of_models(options: Sequence[Option]) -> dict[str, float]:
-    """Returns model → best Dice of its options that fit, or of all where of those that fit none was measured.
+    """Returns model → the best Dice that was measured of its options.
 
-    Models of unknown accuracy are absent; all are where the Dice of several models is of different scans.
+    Options that do not fit count only for a model without a measured one that fits. Models without a measured Dice are
+    left out. The result is empty where Dice was measured on different scans, which cannot be compared.
     """
     known = [(option, option.dice) for option in options if option.dice is not None]
     if len({option.dice_of for option, _ in known}) > 1:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .arena import Allocation, Arena
-from .onnxruntime_fusions import ON_BYTES, fused
+from .onnxruntime_fusions import INT8_PREFIX, fused
 from .operators import IN_PLACE, VIEWS, Shapes
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def _buffers(steps: Sequence[onnx.NodeProto], outputs: Collection[str], shapes: 
     free: list[_Buffer] = []  # the latest first
     for place, node in enumerate(steps):
         for name in filter(None, node.output):
-            item = 1 if node.op_type == "QuantizeLinear" or node.op_type.startswith(ON_BYTES) else _FLOAT
+            item = 1 if node.op_type == "QuantizeLinear" or node.op_type.startswith(INT8_PREFIX) else _FLOAT
             shape, is_output = shapes[name], name in outputs
             buffer = _input_buffer(node, buffers, shape, item)
             if buffer is None and not is_output:
@@ -144,12 +144,12 @@ def _input_buffer(
 def _scratch_bytes(node: onnx.NodeProto, shapes: Shapes) -> int:
     """Returns the bytes that a node takes while it runs.
 
-    They are the columns of a convolution that is a matrix product; of one on bytes, for every value of the kernel and
-    every output position a pointer to the channels there.
+    A convolution in float32 that is computed as a matrix product takes its columns. One in int8 takes a pointer to the
+    channels for every value of its kernel and every output position.
     """
     if node.op_type == "ConvTranspose":  # weight [C_in, C_out, k, k, k]: a column of C_out · k³ for each input position
         return _FLOAT * math.prod(shapes[node.input[1]][1:]) * math.prod(shapes[node.input[0]][2:])
-    if node.op_type == ON_BYTES + "Conv":
+    if node.op_type == INT8_PREFIX + "Conv":
         kernel = math.prod(shapes[node.input[1]][2:])
         return _POINTER * kernel * math.prod(shapes[node.output[0]]) // shapes[node.input[1]][0] if kernel > 1 else 0
     if node.op_type == "Conv":

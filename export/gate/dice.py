@@ -139,7 +139,9 @@ def _volumes(labels: NDArray[np.integer], num_classes: int, ignored: NDArray[np.
 
 
 def spurious_volumes(variant: VariantScores, reference: VariantScores) -> dict[str, SpuriousVolume]:
-    """Returns label name → what a variant finds of the organ in cases that lack it, of the organs that a case lacks.
+    """Returns label name → what a variant finds of an organ in the cases without it.
+
+    Organs that every case has are left out.
 
     Args:
         variant: results of the variant.

@@ -99,7 +99,7 @@ class _OpenPair:
         self._engines: dict[str, Engine] = {}
 
     def open(self, *variants: Variant) -> None:
-        """Opens one or two variants; others are closed first, unless there is one at most beside a single variant."""
+        """Opens one or two variants, after closing others so that no more than two are open."""
         wanted = {variant.name: variant for variant in variants}
         for name in [name for name in self._engines if name not in wanted][2 - len(wanted) :]:
             self._engines.pop(name).close()

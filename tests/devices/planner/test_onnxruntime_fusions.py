@@ -1,4 +1,4 @@
-"""The nodes on bytes are those that ONNX Runtime itself makes of a uint8 model."""
+"""The nodes in int8 are those that ONNX Runtime itself makes of a uint8 model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import onnx
 import onnxruntime
 import pytest
 from bedside.devices.planner.costs import model_cost
-from bedside.devices.planner.onnxruntime_fusions import ON_BYTES, Links, fused
+from bedside.devices.planner.onnxruntime_fusions import INT8_PREFIX, Links, fused
 from bedside.devices.probe.kernels import Kernel
 from bedside.devices.probe.networks import kernel_network
 
@@ -31,24 +31,24 @@ def executed(content: bytes, path) -> Counter[str]:
 
 
 @pytest.mark.parametrize("kernel", [Kernel("conv", 16, 16, 16, True), Kernel("matmul", 16, 16, 4, True)])
-def test_onnx_runtime_computes_the_same_layers_on_bytes(kernel, tmp_path):
+def test_onnx_runtime_computes_the_same_layers_in_int8(kernel, tmp_path):
     content = kernel_network(kernel, 3, "uint8")
     ours = Counter(node.op_type for node in fused(*inferred(content))[0].node)
     theirs = executed(content, tmp_path / "run.onnx")
     for layer in ("Conv", "MatMul", "LeakyRelu"):
-        assert ours[ON_BYTES + layer] == theirs[ON_BYTES + layer]
-    assert ours[ON_BYTES + "Conv"] + ours[ON_BYTES + "MatMul"] == 3
+        assert ours[INT8_PREFIX + layer] == theirs[INT8_PREFIX + layer]
+    assert ours[INT8_PREFIX + "Conv"] + ours[INT8_PREFIX + "MatMul"] == 3
 
 
 def test_a_chain_of_convolutions_turns_its_tensors_once_at_either_end():
     graph, shapes = fused(*inferred(kernel_network(Kernel("conv", 16, 16, 16, True), 3, "uint8")))
-    on_bytes = [node for node in graph.node if node.op_type.startswith(ON_BYTES)]
-    conv, activation, turned = (ON_BYTES + name for name in ("Conv", "LeakyRelu", "Transpose"))
-    assert [node.op_type for node in on_bytes] == [
+    in_int8 = [node for node in graph.node if node.op_type.startswith(INT8_PREFIX)]
+    conv, activation, turned = (INT8_PREFIX + name for name in ("Conv", "LeakyRelu", "Transpose"))
+    assert [node.op_type for node in in_int8] == [
         turned, conv, activation, conv, activation, conv, turned,
     ]  # fmt: skip
-    assert shapes[on_bytes[0].output[0]] == (1, 16, 16, 16, 16)
-    assert on_bytes[-1].output[0] in {name for node in graph.node for name in node.input}
+    assert shapes[in_int8[0].output[0]] == (1, 16, 16, 16, 16)
+    assert in_int8[-1].output[0] in {name for node in graph.node for name in node.input}
 
 
 @pytest.mark.parametrize("precision", ["int8", "fp32"])

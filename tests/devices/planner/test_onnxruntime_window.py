@@ -94,7 +94,7 @@ def test_a_network_that_computes_nothing_takes_only_its_logits():
     assert window_bytes(shapes={"x": SMALL, "y": SMALL}) == 0.5
 
 
-def test_a_convolution_on_bytes_takes_a_pointer_for_each_value_of_its_kernel_and_each_voxel():
+def test_a_convolution_in_int8_takes_a_pointer_for_each_value_of_its_kernel_and_each_voxel():
     """Beside bytes of the input and of the output, each once as it is and once with its channels last."""
     content = Kernel("conv", 16, 16, 64, quantized=True).network(1, "uint8")
     cost = model_cost(content)
