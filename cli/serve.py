@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from ..runtime.errors import InputError
+from .options.engine import device_option, engine_option, precision_option
 from .options.extras import require
 from .options.machine import ThreadsOption
 from .options.paths import bundle_argument, input_option, output_option
@@ -51,11 +52,11 @@ class Serve:
         Path | None,
         input_option(help="PEM file with its private key.", show_default="in the certificate's file"),
     ] = None
-    engine: Annotated[str, typer.Option(help="auto (the fastest here), or the name of an engine.")] = "auto"
-    precision: Annotated[str, typer.Option(help="auto, or fp32, fp16, bf16, int8, uint8, int8-fp16, int8-bf16.")] = (
-        "auto"
-    )
-    device: Annotated[str, typer.Option(help="auto (the fastest here), CPU, GPU, ….")] = "auto"
+    engine: Annotated[str, engine_option(help="auto (the fastest here), or the name of an engine.")] = "auto"
+    precision: Annotated[
+        str, precision_option(help="auto, or fp32, fp16, bf16, int8, uint8, int8-fp16, int8-bf16.")
+    ] = "auto"
+    device: Annotated[str, device_option(help="auto (the fastest here), CPU, GPU, ….")] = "auto"
     trust: TrustOption = None
     threads: ThreadsOption = None
     memory_limit: Annotated[

@@ -12,6 +12,7 @@ from ..runtime.bundles.signing import SigningKey
 from ..runtime.engines import Precision
 from ..runtime.errors import UsageError
 from ..runtime.labels.postprocess import Postprocessing
+from ..runtime.spelling import canonical
 from ..runtime.task import Task
 from ..training.runs.learned_from import LearnedFrom
 from .cases import FEWEST_GATE_CASES, ExportCases, checked_collection
@@ -31,9 +32,10 @@ class ExportOptions:
         gate_cases: most held-out cases of ``dataset`` for the gate; 0 for none. Fewer than 10 show little, and are
             warned of.
         cases: scans chosen by the caller instead of a data set's; None for those of ``dataset``.
-        precisions: precisions of the models to write: "fp16", "int8", "uint8" (int8 as ONNX Runtime computes it fast on
-            CPUs), "int8-fp16", and "fp32", which is always written. Where a device of this machine computes in bfloat16
-            or float16, OpenVINO's variants of these models are measured and offered too; they need no files.
+        precisions: precisions of the models to write, in upper or lower case: "fp16", "int8", "uint8" (int8 as ONNX
+            Runtime computes it fast on CPUs), "int8-fp16", and "fp32", which is always written. Where a
+            device of this machine computes in bfloat16 or float16, OpenVINO's variants of these models are measured and
+            offered too; they need no files.
         onnx_only: whether OpenVINO reads the ONNX in place of files of its own, half the bytes for a slower start.
         trainable: whether the bundle holds the student's weights too, for `bedside.distill.distill` to start from. Only
             those of bedside's own students can be used so.
@@ -103,7 +105,7 @@ class ExportOptions:
             raise UsageError("cases: expected None beside a dataset, got both; give one of them")
 
     def _check_precisions(self) -> None:
-        unknown = [precision for precision in self.precisions if precision not in MODEL_PRECISIONS]
+        unknown = [precision for precision in self._precisions if precision not in MODEL_PRECISIONS]
         if unknown or not self.precisions:
             known = ", ".join(MODEL_PRECISIONS)
             raise UsageError(f"precision: expected some of {known}, got {', '.join(unknown) or 'none'}")
@@ -111,24 +113,28 @@ class ExportOptions:
             raise UsageError("int8 is calibrated on scans, got none; give --calibration DATASET, or --precision fp32")
 
     @property
+    def _precisions(self) -> tuple[str, ...]:
+        return tuple(canonical(precision, MODEL_PRECISIONS) for precision in self.precisions)
+
+    @property
     def int8(self) -> bool:
         """Whether a model with symmetric int8 layers is written, for OpenVINO and TensorRT."""
-        return "int8" in self.precisions or "int8-fp16" in self.precisions
+        return "int8" in self._precisions or "int8-fp16" in self._precisions
 
     @property
     def uint8(self) -> bool:
         """Whether a model with int8 layers is written for ONNX Runtime on CPUs."""
-        return "uint8" in self.precisions
+        return "uint8" in self._precisions
 
     @property
     def fp16(self) -> bool:
         """Whether a model with float16 layers is written."""
-        return "fp16" in self.precisions or "int8-fp16" in self.precisions
+        return "fp16" in self._precisions or "int8-fp16" in self._precisions
 
     @property
     def model_precisions(self) -> tuple[Precision, ...]:
         """Precisions of the models to write, fp32 first; the bf16 variants run the same files."""
-        return tuple(each for each in MODEL_PRECISIONS if each == "fp32" or each in self.precisions)
+        return tuple(each for each in MODEL_PRECISIONS if each == "fp32" or each in self._precisions)
 
     def chosen_cases(self, task: Task, trained_on: Mapping[str, LearnedFrom] | None = None) -> ExportCases:
         """Returns the caller's cases, or those of the data set for a task; without either there are none.

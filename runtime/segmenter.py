@@ -11,11 +11,11 @@ from typing import TypeAlias
 from nibabel.nifti1 import Nifti1Pair
 from numpy.typing import ArrayLike
 
-from . import arguments
+from . import arguments, spelling
 from .bundles.bundle import Bundle
 from .bundles.trusted_keys import Trust
 from .engine_selection.engine_choice import EngineChoice
-from .engines import ENGINES, PRECISIONS, Engine
+from .engines import ENGINES, PRECISIONS, Engine, device_name
 from .errors import UsageError
 from .execution_plan import ScanPlan
 from .hooks import Cancel, Hooks, Progress
@@ -91,9 +91,9 @@ class Segmenter:
         threads = arguments.optional(arguments.whole_number, "threads", threads, 1, arguments.MOST_THREADS)
         memory_limit = arguments.optional(arguments.whole_number, "memory_limit", memory_limit, 1)
         self_test = arguments.flag("self_test", self_test)
-        arguments.known("engine", engine, ("auto", *ENGINES))
-        arguments.one_of("precision", precision, ("auto", *PRECISIONS))
-        device = arguments.text("device", device)
+        engine = spelling.known("engine", engine, ("auto", *ENGINES))
+        precision = spelling.one_of("precision", precision, ("auto", *PRECISIONS))
+        device = device_name(arguments.text("device", device))
         bundle = Bundle.open(path, trust)
         try:
             model = OpenedModel.open(bundle, engine, precision, threads, memory_limit, self_test, device)

@@ -97,8 +97,12 @@ class DeviceMemory:
 
     @classmethod
     def available(cls, device: str = "auto") -> DeviceMemory:
-        """Returns the free memory of the GPU if there is one and ``device`` is not "cpu", else of this machine."""
-        if device != "cpu" and torch.cuda.is_available():
+        """Returns the free memory of the GPU if there is one and ``device`` is not "cpu", else of this machine.
+
+        Args:
+            device: as for `Hardware`, in upper or lower case.
+        """
+        if device.casefold() != "cpu" and torch.cuda.is_available():
             free, _ = torch.cuda.mem_get_info()
             return cls(torch.cuda.get_device_name(), free)
         return cls("this machine's memory", free_memory())

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ..options.engine import precision_option
 from ..options.extras import require
 from ..options.outputs import check_new
 from ..options.paths import bundle_argument, output_option
@@ -26,7 +27,9 @@ class Labels:
 
     bundle: Annotated[Path, bundle_argument(help="Bundle directory, or a zip of one.", show_default=False)]
     output: Annotated[Path, output_option("--output", "-o", help="ONNX to write.", show_default=False)]
-    precision: Annotated[str, typer.Option(help="Precision of the bundle's ONNX, such as fp32, fp16 or int8.")] = "fp32"
+    precision: Annotated[str, precision_option(help="Precision of the bundle's ONNX, such as fp32, fp16 or int8.")] = (
+        "fp32"
+    )
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False
     console: Console
 

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 _PANEL = "Devices"
 
 
+def _lower(value: str) -> str:
+    return value.lower()  # as all names here are spelled
+
+
 @dataclass(frozen=True, kw_only=True)
 class HardwareOptions:
     """Devices, nodes, number format and loader threads."""
@@ -23,12 +27,15 @@ class HardwareOptions:
         str,
         typer.Option(
             "--precision",
+            callback=_lower,
             help="Number format: 32-true, or bf16-mixed on GPUs and on CPUs with bfloat16 instructions; auto takes "
             "bf16-mixed if a trial at the start finds it sound and faster.",
             rich_help_panel=_PANEL,
         ),
     ] = "32-true"
-    device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.", rich_help_panel=_PANEL)] = "auto"
+    device: Annotated[
+        str, typer.Option("--device", callback=_lower, help="auto, cpu or cuda.", rich_help_panel=_PANEL)
+    ] = "auto"
     devices: Annotated[
         int | None,
         typer.Option(
@@ -53,6 +60,7 @@ class HardwareOptions:
         str,
         typer.Option(
             "--strategy",
+            callback=_lower,
             help="auto, ddp (network on every device) or fsdp (spread over them).",
             rich_help_panel=_PANEL,
         ),

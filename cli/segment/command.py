@@ -11,6 +11,7 @@ import typer
 from ...runtime.errors import UsageError
 from ...runtime.scans.names import has_nifti_ending
 from ..options.cluster import ClusterOptions
+from ..options.engine import device_option, engine_option, precision_option
 from ..options.machine import ThreadsOption
 from ..options.paths import bundle_argument, input_option, output_option
 from ..options.postprocessing import PostprocessingOptions
@@ -69,16 +70,16 @@ class Segment:
             show_default=False,
         ),
     ]
-    engine: Annotated[str, typer.Option(help="auto (the fastest here), or the name of an engine.")] = "auto"
+    engine: Annotated[str, engine_option(help="auto (the fastest here), or the name of an engine.")] = "auto"
     precision: Annotated[
         str,
-        typer.Option(
+        precision_option(
             help="fp32, fp16, bf16, int8, uint8, int8-fp16, int8-bf16, or auto: the fastest that passed the gate."
         ),
     ] = "auto"
     device: Annotated[
         str,
-        typer.Option(
+        device_option(
             help="auto (the fastest here; with --cluster CPU), CPU, GPU, …; bedside devices lists them for each engine."
         ),
     ] = "auto"

@@ -15,6 +15,7 @@ from ...runtime.checked_struct import CheckedStruct
 from ...runtime.errors import FieldError, InputError, UsageError
 from ...runtime.files.toml import read_toml
 from ...runtime.shown_value import shown
+from ...runtime.spelling import canonical
 
 LEAST_TOTAL = 0.7
 """Least share of a Jetson's nominal memory that the kernel manages, MemTotal: firmware and carve-outs keep the rest."""
@@ -198,7 +199,7 @@ def load_profile(source: str | os.PathLike[str]) -> DeviceProfile:
     """Returns a known device's profile, or reads one from a TOML file.
 
     Args:
-        source: a profile's key, or the path of a file (with a folder, or ending in ``.toml``).
+        source: a profile's key, in upper or lower case, or the path of a file (with a folder, or ending in ``.toml``).
 
     Raises:
         UsageError: ``source`` is no path, or no device has this key; the nearest ones are named.
@@ -207,7 +208,8 @@ def load_profile(source: str | os.PathLike[str]) -> DeviceProfile:
     path = arguments.path("device", source)
     if path.suffix == ".toml" or path.name != str(source):
         return read_profile(path)
-    key, known = str(source), {profile.key: profile for profile in profiles()}
+    known = {profile.key: profile for profile in profiles()}
+    key = canonical(str(source), known)
     if key in known:
         return known[key]
     nearest = get_close_matches(key.lower(), known, n=4, cutoff=0.4)

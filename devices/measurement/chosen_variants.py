@@ -14,6 +14,7 @@ from ...runtime.bundles.trusted_keys import Trust
 from ...runtime.engine_selection.trials import Setting
 from ...runtime.engines import ENGINES, available_engines, inference_devices
 from ...runtime.errors import UsageError
+from ...runtime.spelling import canonical
 from ...runtime.task import Task
 from .benchmark_process import BenchmarkRequest
 from .imposed import Imposed
@@ -171,6 +172,8 @@ def _is_card(setting: Setting) -> bool:
 def _settings(bundle: Bundle, engines: Sequence[str] | None, precisions: Sequence[str] | None) -> tuple[Setting, ...]:
     """Returns the settings to measure, in one stream: those that the bundle has and this machine runs."""
     offered = sorted({variant.precision for variant in bundle.manifest.variants})
+    engines = None if engines is None else [canonical(engine, ENGINES) for engine in engines]
+    precisions = None if precisions is None else [canonical(precision, offered) for precision in precisions]
     unknown = [precision for precision in precisions or () if precision not in offered]
     if unknown:
         raise UsageError(f'the bundle has no precision "{unknown[0]}"; it has: {", ".join(offered)}')

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, packages_distributions, ver
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from .. import arguments
+from .. import arguments, spelling
 from ..errors import ResourceError, UsageError
 from ..memory.cgroup import read_limits
 from ..memory.freed_heap import return_freed_heap
@@ -37,6 +37,7 @@ __all__ = [
     "available_engines",
     "closed_on_error",
     "default_threads",
+    "device_name",
     "engine_entries",
     "engines_with_variants_for",
     "inference_devices",
@@ -108,6 +109,17 @@ def default_threads() -> int:
     return cpus if granted is None else max(1, min(cpus, math.ceil(granted)))
 
 
+def device_name(given: str) -> str:
+    """Returns a device's name as engines spell it, such as ``"GPU.1"`` for "gpu.1"; of other devices as it was given.
+
+    Args:
+        given: name of a device in upper or lower case, or "auto"; the device need not be on this machine.
+    """
+    kinds = ("auto", *(kind for _, entry in engine_entries() for kind in entry.devices))
+    kind, dot, number = given.partition(".")
+    return f"{spelling.canonical(kind, kinds)}{dot}{number}"
+
+
 def inference_devices(name: str, precision: str | None = None) -> tuple[InferenceDevice, ...]:
     """Returns the devices of this machine on which an engine runs, the default one first.
 
@@ -116,14 +128,14 @@ def inference_devices(name: str, precision: str | None = None) -> tuple[Inferenc
     says why.
 
     Args:
-        name: name of a row in `ENGINES`.
+        name: name of a row in `ENGINES`, in upper or lower case.
         precision: one of `PRECISIONS`, for the devices that compute in it; None for all.
 
     Raises:
         UsageError: unknown engine or precision.
     """
-    entry = ENGINES.find(name)
-    arguments.optional(arguments.one_of, "precision", precision, PRECISIONS)
+    entry = ENGINES.find(spelling.canonical(name, ENGINES))
+    precision = arguments.optional(spelling.one_of, "precision", precision, PRECISIONS)
     if not entry.is_installed:
         return ()
     try:
@@ -136,7 +148,7 @@ def inference_devices(name: str, precision: str | None = None) -> tuple[Inferenc
 
 def supports(name: str, precision: str) -> bool:
     """Returns whether an engine has a device on this machine that computes in a precision; see `inference_devices`."""
-    return bool(inference_devices(name, arguments.one_of("precision", precision, PRECISIONS)))
+    return bool(inference_devices(name, spelling.one_of("precision", precision, PRECISIONS)))
 
 
 def open_engine(
@@ -152,7 +164,7 @@ def open_engine(
     """Opens a network with an engine and compiles it for this machine.
 
     Args:
-        name: name of a row in `ENGINES`.
+        name: name of a row in `ENGINES`; it, the precision and the device may be in upper or lower case.
         model: path of an ONNX file, or its bytes; for an engine that opens OpenVINO's IR also the path of its
             ``.xml``, with its ``.bin`` in the same folder. Or a function that returns `ModelBytes`, called only if they
             are needed, such as `Bundle.model` returns.
@@ -172,8 +184,8 @@ def open_engine(
         BundleError: the model cannot be read, or is not [N, 1, D, H, W] → [N, C, D, H, W] with a fixed window.
         ResourceError: there is not enough memory for the model, or no device that the engine runs on.
     """
-    entry = ENGINES.find(name)
-    arguments.one_of("precision", precision, PRECISIONS)
+    entry = ENGINES.find(spelling.canonical(name, ENGINES))
+    precision = spelling.one_of("precision", precision, PRECISIONS)
     threads = arguments.optional(arguments.whole_number, "threads", threads, 1, arguments.MOST_THREADS)
     threads = threads or default_threads()
     streams = arguments.whole_number("streams", streams, 1, threads)  # one thread for each
@@ -201,7 +213,7 @@ def _device(name: str, engine_class: EngineClass, precision: str, wanted: str | 
     if not found:
         raise ResourceError(f"{name} finds no device on this machine that it runs on; choose another engine")
     if wanted is not None:
-        arguments.one_of("device", wanted, [device.name for device in found])
+        wanted = spelling.one_of("device", wanted, [device.name for device in found])
         found = tuple(device for device in found if device.name == wanted)
     able = [device.name for device in found if precision in device.precisions]
     if not able:

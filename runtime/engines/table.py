@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import MissingExtraError, ResourceError, UsageError
 from ..registry import Registry
-from .engine import Precision, importing
+from .engine import CPU, Precision, importing
 from .model_bytes import ModelFormat
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ class EngineEntry:
         formats: formats of the models that it opens; export writes the first one for it.
         precisions: precisions it runs on the devices that compute in them, the most accurate first.
         converts: those of them for which it needs no model of their own: it converts the fp32 or int8 model on opening.
+        devices: kinds of devices that it can run on: the names of its `InferenceDevice` up to a point ("GPU.1").
         runs_on: what it runs on, for people.
         caches_compiled: whether `Engine.compiled` returns the compiled network.
     """
@@ -39,6 +40,7 @@ class EngineEntry:
     formats: tuple[ModelFormat, ...]
     precisions: tuple[Precision, ...] = ("fp32", "int8")
     converts: tuple[Precision, ...] = ()
+    devices: tuple[str, ...] = (CPU,)
     runs_on: str = "CPU"
     caches_compiled: bool = False
 
@@ -96,6 +98,7 @@ ENGINES = Registry(
             factory="TensorRtEngine",
             formats=(ModelFormat.ONNX,),
             precisions=("fp32", "fp16", "int8", "int8-fp16"),
+            devices=("GPU",),
             runs_on="NVIDIA GPUs: Jetson Orin and Thor, graphics cards",
         ),
         "openvino": EngineEntry(
@@ -106,6 +109,7 @@ ENGINES = Registry(
             formats=(ModelFormat.OPENVINO_IR, ModelFormat.ONNX),
             precisions=("fp32", "fp16", "bf16", "int8", "int8-bf16"),
             converts=("fp16", "bf16", "int8-bf16"),
+            devices=(CPU, "GPU", "NPU"),
             runs_on="x86-64 and Arm CPUs, Intel GPUs and NPUs",
             caches_compiled=True,
         ),
@@ -116,6 +120,7 @@ ENGINES = Registry(
             factory="OnnxRuntimeEngine",
             formats=(ModelFormat.ONNX,),
             precisions=("fp32", "fp16", "int8", "uint8", "int8-fp16"),
+            devices=(CPU, "CUDA", "TensorRT"),
             runs_on="every CPU; NVIDIA GPUs with a build that has their providers",
         ),
     },

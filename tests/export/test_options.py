@@ -40,6 +40,12 @@ def test_fp32_is_always_among_the_models():
     assert ExportOptions(precisions=["fp32"]).model_precisions == ("fp32",)
 
 
+def test_precisions_are_named_in_upper_or_lower_case():
+    options = ExportOptions(precisions=["FP16", "Int8-FP16"], cases=ExportCases(calibration=["scan.nii"]))
+    assert options.model_precisions == ("fp32", "fp16", "int8-fp16")
+    assert (options.fp16, options.int8, options.uint8) == (True, True, False)
+
+
 def test_without_a_data_set_the_cases_are_those_of_the_caller_or_none():
     cases = ExportCases(calibration=["scan.nii"])
     assert ExportOptions(cases=cases).chosen_cases(PRESETS["btcv"]) is cases

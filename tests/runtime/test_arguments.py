@@ -43,8 +43,8 @@ def labels(seg):
         ("engine", "ONNX", 'no engine "ONNX"; expected one of: auto, tensorrt, openvino, onnxruntime'),
         (
             "precision",
-            "FP32",
-            'precision: expected auto, fp32, fp16, bf16, int8, uint8, int8-fp16, int8-bf16, got "FP32"',
+            "FP8",
+            'precision: expected auto, fp32, fp16, bf16, int8, uint8, int8-fp16, int8-bf16, got "FP8"',
         ),
         ("precision", 32, "precision: expected auto, fp32, fp16, bf16, int8, uint8, int8-fp16, int8-bf16, got 32"),
         ("threads", True, "threads: expected a whole number from 1 to 1024, got True"),

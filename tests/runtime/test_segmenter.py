@@ -209,6 +209,13 @@ def test_int8_is_there_when_asked_for(bundle_path):
         assert opened.segment_array(phantom()[0], AFFINE).precision == "int8"
 
 
+def test_engine_precision_and_device_are_named_in_upper_or_lower_case(bundle_path):
+    with Segmenter.load(bundle_path, "ONNXRuntime", "INT8", threads=1, device="cpu") as opened:
+        setting = opened.choice.setting
+        assert (setting.engine, setting.precision, setting.device) == ("onnxruntime", "int8", "CPU")
+        assert (opened.engine.name, opened.engine.precision, opened.engine.device) == ("onnxruntime", "int8", "CPU")
+
+
 def test_unknown_precision_is_refused(bundle_path):
     with pytest.raises(
         UsageError, match='precision: expected auto, fp32, fp16, bf16, int8, uint8, int8-fp16, int8-bf16, got "fp8"'

@@ -119,8 +119,10 @@ def test_figures_for_programs_are_plain_numbers():
     assert "fits" not in made_up().record()
 
 
-def test_room_at_hand_is_this_machines_memory_where_a_cpu_is_asked_for():
-    room = DeviceMemory.available("cpu")
+@pytest.mark.parametrize("device", ["cpu", "CPU"])
+def test_room_at_hand_is_this_machines_memory_where_a_cpu_is_asked_for(monkeypatch, device):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    room = DeviceMemory.available(device)
     assert room.name == "this machine's memory"
     assert room.free > 0
 

@@ -28,6 +28,7 @@ from torch.distributed.device_mesh import DeviceMesh
 
 from ...runtime.errors import ExitCode, ResourceError, UsageError
 from ...runtime.files.shared_memory import SHARED_MEMORY_TOO_SMALL, is_shared_memory_error
+from ...runtime.spelling import canonical
 from ..recipe import TrainingPrecision
 from .process_group import AgreedOutcome
 from .process_watch import PROCESS_LOST, ProcessWatch
@@ -46,7 +47,7 @@ class Hardware:
     """Where a training runs. Only the number of processes affects the result: more use more crops per step.
 
     Attributes:
-        device: "auto", "cpu", "cuda" or another accelerator of Lightning Fabric.
+        device: "auto", "cpu", "cuda" or another accelerator of Lightning Fabric, in upper or lower case.
         devices: processes per node, one device each; None: as many as torchrun or SLURM started, else one.
         nodes: number of machines; None: as many as torchrun or SLURM uses, else one.
         strategy: "ddp" keeps the whole network on every device, "fsdp" shards it over them; "auto" is "ddp" for
@@ -153,6 +154,8 @@ def make_fabric(
     if strategy == "fsdp" and per_node * nodes == 1:
         _log.warning("--strategy fsdp spreads the network over several devices, and there is one: it is left out")
         strategy = "auto"
+    known = ACCELERATOR_REGISTRY
+    device = canonical(device, ("auto", "gpu", *known))
     try:
         fabric = Fabric(
             accelerator=device,
@@ -163,7 +166,6 @@ def make_fabric(
         )
         kind = fabric.device.type
     except (ValueError, RuntimeError, ImportError, MisconfigurationException) as error:
-        known = ACCELERATOR_REGISTRY
         if device in known and not known[device]["accelerator"].is_available():
             raise UsageError(f'this machine has no device "{device}"; take --device auto') from None
         what = f'{per_node} × device "{device}"' if per_node > 1 else f'device "{device}"'

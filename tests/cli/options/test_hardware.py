@@ -25,3 +25,15 @@ def test_options_become_the_hardware_of_a_training():
     options = HardwareOptions(device="cuda", devices=2, nodes=3, strategy="fsdp", workers=5)
     assert options.hardware() == Hardware("cuda", 2, 3, "fsdp", 5)
     assert HardwareOptions().hardware() == Hardware()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "name"), [("--device", "CPU", "device"), ("--strategy", "Auto", "strategy")]
+)
+def test_names_are_given_in_upper_or_lower_case(asked, option, value, name):
+    code, given = asked(option, value)
+    assert (code, getattr(given["hardware"], name)) == (0, value.lower())
+
+
+def test_a_recipe_has_the_precision_in_its_own_spelling(asked):
+    assert asked("--precision", "BF16-mixed")[1]["recipe"].precision == "bf16-mixed"

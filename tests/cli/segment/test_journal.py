@@ -139,6 +139,16 @@ def test_label_maps_of_several_precisions_are_counted_in_a_warning(bundle_path, 
     )
 
 
+def test_names_in_another_case_are_the_same_options(bundle_path, scans, tmp_path, segmented, run):
+    out = tmp_path / "out"
+    run(bundle_path, scans, out, "--precision", "FP32", "--device", "cpu")
+    options = json.loads((out / "segment.json").read_bytes())["setup"]["options"]
+    assert (options["engine"], options["precision"], options["device"]) == ("onnxruntime", "fp32", "CPU")
+    segmented.clear()
+    run(bundle_path, scans, out, "--engine", "ONNXRuntime", "--precision", "fp32", "--device", "CPU")
+    assert segmented == []
+
+
 def test_the_rest_is_refused_where_the_device_of_the_first_label_map_is_gone(
     bundle_path, scans, tmp_path, cube, save, run
 ):

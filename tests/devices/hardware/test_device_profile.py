@@ -68,6 +68,10 @@ def test_a_super_module_without_a_limit_of_power_is_at_its_peaks(key: str) -> No
     assert (mode.at_peak, mode.watts) == (True, None)
 
 
+def test_a_device_is_named_in_upper_or_lower_case() -> None:
+    assert load_profile("Orin-Nano-8").key == "orin-nano-8"
+
+
 def test_both_jetpacks_name_their_engines() -> None:
     assert software()["jetpack-6.2"].versions["tensorrt"] == "10.3"
     assert software()["jetpack-7.2"].versions["tensorrt"] == "10.16.2"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import onnxruntime
 import pytest
-from bedside.devices.measurement.chosen_variants import OpenedBundle, choose_variants
+from bedside.devices.measurement.chosen_variants import OpenedBundle, choose_variants, open_bundles
 from bedside.devices.measurement.report import MeasuredBundle
 from bedside.runtime.engine_selection.trials import Setting
 from bedside.runtime.task_presets import PRESETS
@@ -36,3 +36,8 @@ def test_the_energy_of_an_nvidia_gpu_is_measured_whatever_its_name(driver, monke
     bundle = OpenedBundle(Path("student.bedside"), task, 0.5, SETTINGS, measured)
     chosen = choose_variants([bundle], [None], [1], [None], trust=None)
     assert [variant.request.on_card for variant in chosen] == [False, True, True, True]
+
+
+def test_engines_and_precisions_are_named_in_upper_or_lower_case(tiny_bundle: Path) -> None:
+    (bundle,) = open_bundles(tiny_bundle, ["ONNXRuntime"], ["FP32"], trust=None)
+    assert bundle.settings == (Setting("onnxruntime", "fp32"),)

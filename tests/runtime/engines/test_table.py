@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 from bedside.runtime import MissingExtraError, ResourceError, Segmenter, UsageError, available_engines, open_engine
-from bedside.runtime.engines import ENGINES, supports, table
+from bedside.runtime.engines import ENGINES, device_name, inference_devices, supports, table
 
 from .convolution import run_python
 
@@ -70,6 +70,29 @@ def test_an_engine_that_cannot_be_imported_is_logged_and_left_out(installed, bun
     assert 'engine "toy" of the package toy-engine cannot be imported: ModuleNotFoundError' in caplog.text
     with pytest.raises(UsageError, match='engine "toy" of the package toy-engine cannot be imported'):
         Segmenter.load(bundle_path, "toy")
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ("cpu", "CPU"),
+        ("AUTO", "auto"),
+        ("Cuda", "CUDA"),
+        ("tensorrt", "TensorRT"),
+        ("gpu.1", "GPU.1"),
+        ("fpga", "fpga"),
+    ],
+)
+def test_a_device_is_named_as_its_engine_spells_it(given, name):
+    assert device_name(given) == name
+
+
+@pytest.mark.parametrize("name", available_engines())
+def test_an_engines_row_names_the_kinds_of_its_devices(name):
+    found = inference_devices(name)
+    assert found
+    assert {device.name.partition(".")[0] for device in found} <= {*ENGINES[name].devices}
+    assert inference_devices(name.upper(), "FP32") == inference_devices(name, "fp32")
 
 
 def test_an_engine_that_is_not_installed_supports_nothing(monkeypatch):

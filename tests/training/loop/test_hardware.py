@@ -108,6 +108,10 @@ def test_a_device_that_is_not_there_is_told_with_how_many_were_asked_for(environ
         make_fabric("quantum", "32-true", devices=2)
 
 
+def test_a_device_is_named_in_upper_or_lower_case(environment):
+    assert make_fabric("CPU", "32-true").device.type == "cpu"
+
+
 def test_an_accelerator_that_this_machine_lacks_is_told_in_plain_words(environment, monkeypatch):
     monkeypatch.setattr(CUDAAccelerator, "is_available", staticmethod(lambda: False))
     with pytest.raises(UsageError, match=r'^this machine has no device "cuda"; take --device auto$'):
