@@ -11,6 +11,7 @@ import typer
 
 from ..runtime.errors import ExitCode, UsageError
 from .options.command import refuse_others
+from .options.engine import precision_option
 from .options.extras import require
 from .options.machine import ThreadsOption
 from .options.network import NetworkOptions
@@ -19,6 +20,8 @@ from .options.postprocessing import PostprocessingOptions
 from .options.signing_key import read_signing_key
 from .terminal.console import Console
 from .terminal.log import log_on
+
+_PRECISIONS = "fp32,int8,uint8"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +69,13 @@ class Export:
     ] = None
     no_page: Annotated[bool, typer.Option("--no-page", help="Write no page; it shows scans of the gate.")] = False
     precision: Annotated[
-        str, typer.Option(help="Some of fp32, fp16, int8, uint8 (int8 for ONNX Runtime on CPUs) and int8-fp16.")
-    ] = "fp32,int8,uint8"
+        list[str] | None,
+        precision_option(
+            help="Precisions to write, with commas: some of fp32, fp16, int8, uint8 (int8 for ONNX Runtime on CPUs) "
+            "and int8-fp16.",
+            show_default=_PRECISIONS,
+        ),
+    ] = None
     onnx_only: Annotated[
         bool,
         typer.Option(
@@ -149,7 +157,7 @@ class Export:
         options = ExportOptions(
             dataset=self.calibration,
             gate_cases=self.gate,
-            precisions=[name.strip() for name in self.precision.split(",")],
+            precisions=self.precision or _PRECISIONS.split(","),
             patches=self.patches,
             int8_search=self.int8_search,
             onnx_only=self.onnx_only,

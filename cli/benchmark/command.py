@@ -13,6 +13,7 @@ from ...runtime.arguments import MOST_THREADS, refuse
 from ...runtime.bundles.outputs import check_writable
 from ..options.command import typer_function
 from ..options.duration import duration
+from ..options.engine import engine_option, precision_option
 from ..options.extras import require
 from ..options.paths import bundle_argument, input_option, output_option
 from ..options.trust import TrustOption
@@ -49,11 +50,15 @@ class Benchmark:
         input_option("--input", "-i", help="Scan to segment end to end. Default: a synthetic one.", show_default=False),
     ] = None
     engine: Annotated[
-        list[str] | None, typer.Option(help="Engine to measure, may be repeated. Default: all installed.")
+        list[str] | None,
+        engine_option(help="Engines to measure, with commas: openvino,onnxruntime.", show_default="all installed"),
     ] = None
     precision: Annotated[
         list[str] | None,
-        typer.Option(help="fp32, fp16, bf16, int8, uint8, int8-fp16, int8-bf16; may be repeated. Default: all."),
+        precision_option(
+            help="Precisions to measure, with commas: some of fp32, fp16, bf16, int8, uint8, int8-fp16, int8-bf16.",
+            show_default="all of the bundle's",
+        ),
     ] = None
     trust: TrustOption = None
     threads: Annotated[

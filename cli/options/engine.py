@@ -1,27 +1,36 @@
-"""The options that name an engine, a precision and a device: in upper or lower case, passed on in the table's spelling.
+"""The options that name engines, precisions and a device: in upper or lower case, passed on in the table's spelling.
 
-So a command records and compares one spelling, whichever the user types.
+So a command records and compares one spelling, whichever the user types. An option of type ``list[str]`` takes several
+names, with commas or by being repeated.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
 
 import typer
 
 
-def _engine(value: str) -> str:
+def _spelled(value: str | list[str] | None, names: Collection[str]) -> str | list[str] | None:
+    from ...runtime.spelling import canonical
+
+    if isinstance(value, list):
+        return [canonical(name.strip(), names) for given in value for name in given.split(",")]
+    return canonical(value, names)
+
+
+# typer reads the annotations of a callback, which a partial has not.
+def _engine(value: str | list[str] | None) -> str | list[str] | None:
     from ...runtime.engines import ENGINES
-    from ...runtime.spelling import canonical
 
-    return canonical(value, ("auto", *ENGINES))
+    return _spelled(value, ("auto", *ENGINES))
 
 
-def _precision(value: str) -> str:
+def _precision(value: str | list[str] | None) -> str | list[str] | None:
     from ...runtime.engines import PRECISIONS
-    from ...runtime.spelling import canonical
 
-    return canonical(value, ("auto", *PRECISIONS))
+    return _spelled(value, ("auto", *PRECISIONS))
 
 
 def _device(value: str) -> str:

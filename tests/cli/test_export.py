@@ -91,6 +91,38 @@ def test_the_page_is_beside_the_bundle_by_default(exported):
             assert f"<strong>{variant.name}</strong> failed: {variant.gate_reason}." in page
 
 
+@pytest.fixture
+def options_of(student_folder, tmp_path, monkeypatch):
+    """Returns a function that calls export up to its work, and returns the options that it would have."""
+    asked: list[ExportOptions] = []
+
+    def export_bundle(student, out, options, progress):
+        asked.append(options)
+        raise ResourceError("enough")
+
+    monkeypatch.setattr("bedside.export.export_bundle", export_bundle)
+    monkeypatch.setattr(NetworkOptions, "opened", lambda self, calibration: None)
+
+    def call(name, *words):
+        run, data = str(student_folder / "student"), str(student_folder / "dataset.json")
+        assert bedside(["export", run, "-o", str(tmp_path / name), "--calibration", data, *words]) == 5
+        return asked[-1]
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("words", "precisions"),
+    [
+        ([], ["fp32", "int8", "uint8"]),
+        (["--precision", "fp32,int8"], ["fp32", "int8"]),
+        (["--precision", "FP32", "--precision", "int8"], ["fp32", "int8"]),
+    ],
+)
+def test_precisions_are_given_with_commas_or_one_by_one(options_of, words, precisions):
+    assert options_of("b.bedside", *words).precisions == precisions
+
+
 @pytest.mark.parametrize(
     ("name", "words", "page"),
     [
@@ -100,19 +132,9 @@ def test_the_page_is_beside_the_bundle_by_default(exported):
         ("b.bedside", ["--page", "{new}/mine.html"], "mine.html"),
     ],
 )
-def test_the_page_is_where_the_caller_wants_it(student_folder, tmp_path, monkeypatch, name, words, page):
-    asked: list[ExportOptions] = []
-
-    def export_bundle(student, out, options, progress):
-        asked.append(options)
-        raise ResourceError("enough")
-
-    monkeypatch.setattr("bedside.export.export_bundle", export_bundle)
-    monkeypatch.setattr(NetworkOptions, "opened", lambda self, calibration: None)
-    words = [word.format(new=tmp_path) for word in words]
-    run, data = str(student_folder / "student"), str(student_folder / "dataset.json")
-    assert bedside(["export", run, "-o", str(tmp_path / name), "--calibration", data, *words]) == 5
-    assert asked[0].page == (None if page is None else tmp_path / page)
+def test_the_page_is_where_the_caller_wants_it(options_of, tmp_path, name, words, page):
+    options = options_of(name, *(word.format(new=tmp_path) for word in words))
+    assert options.page == (None if page is None else tmp_path / page)
 
 
 @pytest.mark.parametrize(

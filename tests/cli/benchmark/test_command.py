@@ -65,6 +65,7 @@ def test_another_file_is_not_replaced(bundle_path, tmp_path, monkeypatch, capsys
     [
         (("--csv", "out.txt"), 'output "out.txt": expected a name ending in .csv'),
         (("--html", "out.csv"), 'output "out.csv": expected a name ending in .html'),
+        (("--precision", "fp32,INT4"), 'the bundle has no precision "INT4"'),
         (("--rounds", "0"), "rounds: expected a whole number from 1 to 1000, got 0"),
         (("--against", "nnunet"), '--against: expected monai, got "nnunet"'),
         (("--against", "monai"), '"toy" is no student of bedside'),
