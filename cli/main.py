@@ -14,6 +14,7 @@ from ..processes.signals import Terminated, terminate_at_end_of_stdin, unwind_on
 from ..runtime.errors import ExitCode
 from ..runtime.log import log_failure, show_log
 from .options.command import LazyCommand
+from .options.group import DefaultGroup
 from .terminal.failure import failure_of
 from .terminal.streams import bound_columns, prepare_streams
 from .terminal.usage import usage_message
@@ -87,17 +88,50 @@ COMMANDS = (
         "serve:Serve",
         "Serve bundles over HTTP: programs send scans and fetch label maps, people look at them on a page.",
     ),
-    LazyCommand(
+    DefaultGroup(
         "benchmark",
-        "benchmark.command:benchmark_command",
-        "Measure every engine and precision of a bundle on this machine; `benchmark compare` compares two results.",
+        "benchmark.command:Benchmark",
+        "Measure every engine and precision of a bundle on this machine, or compare two such measurements.",
+        (
+            LazyCommand(
+                "compare",
+                "benchmark.compare:Compare",
+                "Compare two results of `bedside benchmark --json`, of one machine or of two.",
+            ),
+        ),
     ),
     LazyCommand(
         "plan",
         "plan.command:Plan",
         "Predict the seconds, memory and energy of a scan on a device that need not be there.",
     ),
-    LazyCommand("devices", "devices:devices_command", "Show this machine, its engines and the known devices."),
+    DefaultGroup(
+        "devices",
+        "devices.overview:Devices",
+        "Show this machine, its engines and the devices with known figures; measure this machine, or report on it.",
+        (
+            LazyCommand(
+                "list",
+                "devices.list:List",
+                "List the devices with known figures, for which `bedside plan --device` predicts.",
+            ),
+            LazyCommand("show", "devices.show:Show", "Show all figures of one device, with their sources."),
+            LazyCommand(
+                "detect", "devices.detect:Detect", "Show this machine, and the devices that its engines run on."
+            ),
+            LazyCommand(
+                "probe",
+                "devices.probe:Probe",
+                "Time small layers on this machine, so that `bedside plan --probe` predicts its speed elsewhere.",
+            ),
+            LazyCommand(
+                "report",
+                "devices.report:Report",
+                "Write what a support engineer needs to know of this machine as one zip, with nothing of a patient "
+                "in it.",
+            ),
+        ),
+    ),
     LazyCommand(
         "inspect",
         "inspect.command:Inspect",

@@ -45,7 +45,8 @@ def leaves(group, *words):
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
             yield from leaves(command, *words, name)
-        else:
+        command = getattr(command, "default", command)  # of a group that is a command too
+        if not hasattr(command, "commands"):
             yield (*words, name), command
 
 

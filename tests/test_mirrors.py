@@ -27,7 +27,7 @@ ELSEWHERE = {  # module → the file that tests it
     "dicom/node/outcome.py": "dicom/node/test_queue.py",
     "dicom/node/sections.py": "dicom/node/test_config.py",
     "dicom/node/series_folder.py": "dicom/node/test_queue.py",
-    "cli/tables/probe.py": "cli/test_devices.py",
+    "cli/tables/probe.py": "cli/devices/test_probe.py",
     # What writes the networks of the kernels.
     "devices/probe/networks.py": "devices/probe/test_kernels.py",
     "devices/probe/onnx_graph.py": "devices/probe/test_kernels.py",

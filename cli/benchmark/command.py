@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +11,6 @@ import typer
 
 from ...runtime.arguments import MOST_THREADS, refuse
 from ...runtime.bundles.outputs import check_writable
-from ..options.command import typer_function
 from ..options.duration import duration
 from ..options.engine import engine_option, precision_option
 from ..options.extras import require
@@ -24,18 +23,9 @@ if TYPE_CHECKING:
     from ...devices.measurement.chosen_variants import Opponent
 
 
-def benchmark_command(arguments: Sequence[str]) -> Callable[..., None]:
-    """Returns the command of a call: the measurement, or the comparison of two that are done."""
-    if arguments[:1] == ["compare"]:
-        from .compare import Compare
-
-        return typer_function(Compare)
-    return typer_function(Benchmark)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Benchmark:
-    """Measure every engine and precision of a bundle on this machine; `benchmark compare` compares two results.
+    """Measure every engine and precision of a bundle on this machine, or compare two such measurements.
 
     Latency per window (after a warm-up; at least 3 s and 10 windows), cold and cached start, time per stage from scan
     file to label file, peak memory, and energy where it can be read without privileges. Each variant runs in its own

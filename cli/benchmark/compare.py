@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from ..options.paths import input_argument
 from ..tables.figures import significant
 from ..terminal.console import Console
@@ -24,12 +22,11 @@ class Compare:
     """Compare two results of `bedside benchmark --json`, of one machine or of two.
 
     Ratios of time, memory and energy for every variant that both have, and what else differs between the two: machine,
-    versions, bundle, options. The first word is `compare`, so a bundle of that name is given as ./compare.
+    versions, bundle, options. A bundle with the name compare is measured as ./compare.
 
     Example: bedside benchmark compare before.json after.json
     """
 
-    word: Annotated[str, typer.Argument(help="compare", metavar="compare", hidden=True)]
     first: Annotated[Path, input_argument(help="Result to compare with.", show_default=False)]
     second: Annotated[Path, input_argument(help="Result to compare.", show_default=False)]
     console: Console

@@ -23,14 +23,8 @@ def usage_message(error: Exception, arguments: Sequence[str]) -> str:
     if message.startswith("Invalid value"):
         message = message.replace("Value error, ", "", 1)  # pydantic's, inside some releases of typer
         message = _with_values(message, getattr(error, "param", None), arguments)
-    command = f"{path}{_word(error)}{_chosen(path, arguments)}"
+    command = f"{path}{_chosen(path, arguments)}"
     return f"{message}{'.' if message[-1].isalnum() else ''} Try '{command} --help'."
-
-
-def _word(error: Exception) -> str:
-    """Returns the hidden first argument that chose the command, as `compare` of `bedside benchmark`, after a space."""
-    parameters = getattr(getattr(getattr(error, "ctx", None), "command", None), "params", ())
-    return "".join(f" {each.metavar}" for each in parameters if each.param_type_name == "argument" and each.hidden)
 
 
 def _chosen(path: str, arguments: Sequence[str]) -> str:

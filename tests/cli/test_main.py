@@ -8,7 +8,12 @@ from bedside.processes.signals import Terminated
 from bedside.runtime import MissingExtraError
 
 COMMANDS = command_group().commands
-GROUPS = {"dataset": ["check", "prepared"], "bundle": ["sign", "zip", "labels"]}
+GROUPS = {
+    "benchmark": ["compare"],
+    "devices": ["list", "show", "detect", "probe", "report"],
+    "dataset": ["check", "prepared"],
+    "bundle": ["sign", "zip", "labels"],
+}
 DESIGNED = [
     "demo",
     "phantom",
@@ -23,14 +28,18 @@ DESIGNED = [
     "plan",
     "devices",
     "inspect",
+    "dataset",
+    "bundle",
 ]
-LEAVES = {name: COMMANDS[name] for name in DESIGNED} | {
-    f"{group} {name}": COMMANDS[group].commands[name] for group, names in GROUPS.items() for name in names
-}
+LEAVES = (
+    {name: command for name, command in COMMANDS.items() if not hasattr(command, "commands")}
+    | {name: command.default for name, command in COMMANDS.items() if hasattr(command, "default")}
+    | {f"{group} {name}": COMMANDS[group].commands[name] for group, names in GROUPS.items() for name in names}
+)
 
 
 def test_the_commands_are_those_of_the_design():
-    assert [name for name in COMMANDS if name not in GROUPS] == DESIGNED
+    assert list(COMMANDS) == DESIGNED
     assert {group: list(COMMANDS[group].commands) for group in GROUPS} == GROUPS
 
 
@@ -47,6 +56,12 @@ def test_only_the_command_that_is_called_is_imported():
     commands = {"demo", "phantom", "train_teacher", "distill", "export", "segment", "evaluate", "benchmark", "inspect"}
     assert "bedside.cli.devices" in done.stderr.split()
     assert not {f"bedside.cli.{name}" for name in commands} & set(done.stderr.split())
+
+
+def test_a_group_has_the_line_of_its_default_command_in_the_list_of_commands():
+    defaults = [command for command in COMMANDS.values() if hasattr(command, "default")]
+    assert [group.name for group in defaults] == ["benchmark", "devices"]
+    assert all(group.help == group.default.help for group in defaults)
 
 
 @pytest.mark.parametrize("name", LEAVES)

@@ -86,7 +86,9 @@ def path_options(group):
     for name, each in group.commands.items():
         if hasattr(each, "commands"):
             yield from path_options(each)
-            continue
+            if not hasattr(each, "default"):
+                continue
+            each = each.default
         function = each.load().callback.__wrapped__  # without what typer adds
         for option, parameter in inspect.signature(function, eval_str=True).parameters.items():
             kind, *described = get_args(parameter.annotation) or (None,)

@@ -30,10 +30,8 @@ from bedside.cli.terminal.usage import usage_message
         ("distill data --spacing 5 5 -o run", r"Option '--spacing' takes 3 values, got 2 \('5 5'\)\. Try .*"),
         ("distill --patch 64 64 x data -o run", r"Invalid value for '--patch': .*, got '64 64 x'\. Try .*"),
         ("distill data --patch", r"Option '--patch' .* Try .*"),
-        (
-            "devices foo",
-            r"Invalid value for '\W?(?i:view)\W?': 'foo' is not one of 'list'.* Try .*",
-        ),
+        ("devices lst", r"No such command 'lst'\. Did you mean 'list'\? Try 'bedside devices --help'\."),
+        ("devices --json show", r"Missing argument .* Try 'bedside devices show --help'\."),
         ("dataset", r"see 'bedside dataset --help'"),
     ],
 )
