@@ -95,7 +95,9 @@ class Export:
         typer.Option(
             min=0,
             metavar="SECONDS",
-            help="Longest search, in int8 and uint8 each, for layers that cost too much; none with room. 0: none.",
+            help="Longest search for layers that lose too much accuracy in int8, to keep them in floating point; as "
+            "long again for uint8. Export searches only if the quantized network uses more than half of what the gate "
+            "allows. 0 turns the search off.",
         ),
     ] = 300.0
     overlap: Annotated[

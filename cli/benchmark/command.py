@@ -70,21 +70,25 @@ class Benchmark:
     against: Annotated[
         str | None,
         typer.Option(
-            help="monai: the same network in MONAI and torch eager beside it (extra train).", show_default=False
+            help="Measure another program beside the bundle: monai runs the same network in MONAI and torch eager "
+            "(extra train).",
+            show_default=False,
         ),
     ] = None
     as_device: Annotated[
         str | None,
         typer.Option(
             "--as",
-            help="Impose a device's cores and memory (`bedside devices list`, or a .toml file); its speed it is not.",
+            help="Limit the measurement to another device's cores and memory: a name of `bedside devices list`, or a "
+            ".toml file. The speed stays that of this machine.",
             show_default=False,
         ),
     ] = None
     sustained: Annotated[
         str | None,
         typer.Option(
-            help="Run the fastest variant's windows so long afterwards: 30min, 20s; first minute against last.",
+            help="Afterwards run windows of the fastest variant for so long, such as 30min or 20s, and compare the "
+            "first minute with the last.",
             show_default=False,
         ),
     ] = None

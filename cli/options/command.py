@@ -94,8 +94,8 @@ def last_given(words: Sequence[str], option: str, default: str) -> str:
 def typer_function(command: type[Command], defaults: Mapping[str, str] | None = None) -> Callable[..., None]:
     """Returns the function by which typer knows a command; it ends with the command's exit code.
 
-    Its help text is the docstring of the dataclass, its parameters are the fields in their order, those of a nested
-    dataclass in the place of that field.
+    Its help text is the docstring of the dataclass, a line for each paragraph; its parameters are the fields in their
+    order, those of a nested dataclass in the place of that field.
 
     Args:
         command: a dataclass; each field is ``Annotated`` with a `typer.Option` or `typer.Argument`, or its type is a
@@ -116,7 +116,9 @@ def typer_function(command: type[Command], defaults: Mapping[str, str] | None = 
         if code:
             raise typer.Exit(code)
 
-    function.__doc__ = inspect.getdoc(command)
+    # Typer wraps lines itself, and keeps the docstring's line breaks besides.
+    paragraphs = (inspect.getdoc(command) or "").split("\n\n")
+    function.__doc__ = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
     function.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess]
     return function
 

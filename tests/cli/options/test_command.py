@@ -20,7 +20,13 @@ class Size:
 
 @dataclass(frozen=True, kw_only=True)
 class Draw:
-    """Draw a shape."""
+    """Draw a shape.
+
+    A line of this docstring ends here,
+    and its paragraph goes on.
+
+    Example: draw cube
+    """
 
     shape: Annotated[str, typer.Argument(help="What to draw.")]
     size: Size
@@ -48,6 +54,11 @@ def test_the_docstring_is_the_help_and_checks_of_typer_hold(draw):
     assert "Width in mm." in shown
     assert draw("cube", "--width", "0").exit_code == 2
     assert draw().exit_code == 2
+
+
+def test_a_paragraph_of_the_docstring_is_a_line_of_the_help_text():
+    text = "Draw a shape.\n\nA line of this docstring ends here, and its paragraph goes on.\n\nExample: draw cube"
+    assert typer_function(Draw).__doc__ == text
 
 
 def test_two_options_of_one_name_are_a_fault_of_ours():
