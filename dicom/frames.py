@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from ..runtime.errors import InputError, MissingExtraError
 from ..runtime.scans.byte_stream import Identity
 from ..runtime.shortage import raise_shortage
 from .bounded_file import BoundedFile
+from .functional_groups import functional_group
 from .quiet import quiet_libraries
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ _RESULTS = {
     "1.2.840.10008.5.1.4.1.1.481.2",
     "1.2.840.10008.5.1.4.1.1.30",
 }
+_PLACE = ("PlanePositionSequence", "PlaneOrientationSequence", "PixelMeasuresSequence")
 _GREY = ("MONOCHROME2", "MONOCHROME1")
 # CT, MR and PET, each of one slice, enhanced, and enhanced from older files.
 SCAN_CLASSES = {
@@ -186,15 +188,12 @@ def _frames(path: Path, identity: Identity, header: Dataset) -> Iterator[Frame]:
     if "PerFrameFunctionalGroupsSequence" in header:
         if count != len(header.PerFrameFunctionalGroupsSequence):
             raise _MissingError("NumberOfFrames, which counts other frames than have a place,")
-        shared = _first(header.get("SharedFunctionalGroupsSequence"))
+        shared = next(iter(header.get("SharedFunctionalGroupsSequence") or ()), None)
         for index, own in enumerate(header.PerFrameFunctionalGroupsSequence):
-            groups = (own, shared)
-            place = _group(groups, "PlanePositionSequence"), _group(groups, "PlaneOrientationSequence")
-            values = _group(groups, "PixelValueTransformationSequence")
-            yield Frame(
-                **common, index=index, number=index + 1, **_place(*place, _group(groups, "PixelMeasuresSequence")),
-                **_scaling(values if values is not None else header),
-            )  # fmt: skip
+            place = _place(*(functional_group(name, own, shared) for name in _PLACE))
+            values = functional_group("PixelValueTransformationSequence", own, shared)
+            scaling = _scaling(header if values is None else values)
+            yield Frame(**common, index=index, number=index + 1, **place, **scaling)
         return
     if count != 1:
         raise _MissingError("PerFrameFunctionalGroupsSequence")
@@ -231,15 +230,6 @@ def _stored(header: Dataset) -> np.dtype[Any]:
     if used > bits or int(header.get("HighBit", used - 1)) != used - 1:  # PS3.5, 8.1.1
         raise _MissingError("HighBit (one less than BitsStored)")
     return np.dtype(f"{'i' if header.get('PixelRepresentation', 0) else 'u'}{bits // 8}")
-
-
-def _group(groups: Sequence[Dataset | None], name: str) -> Dataset | None:
-    """Returns a functional group of a frame: its own, or else what all frames share."""
-    return next((_first(group.get(name)) for group in groups if group is not None and group.get(name)), None)
-
-
-def _first(sequence: Any) -> Dataset | None:
-    return sequence[0] if sequence else None
 
 
 def _numbers(header: Dataset | None, name: str, count: int) -> Numbers:

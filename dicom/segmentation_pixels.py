@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.errors import InputError, UsageError
+from .functional_groups import functional_group
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -53,6 +54,7 @@ def write_pixels(path: Path, header: Dataset, labels: NDArray[np.integer[Any]], 
 
     Raises:
         InputError: the frames have more than 4 GiB together.
+        RuntimeError: a binary frame has no segment.
     """
     columns, rows = labels.shape[:2]
     kind = header["PixelData"].VR
@@ -63,10 +65,9 @@ def write_pixels(path: Path, header: Dataset, labels: NDArray[np.integer[Any]], 
     del header.PixelData
     header.Rows, header.Columns = rows, columns
     header.save_as(path)
-    numbers = [_segment(groups) for groups in header.PerFrameFunctionalGroupsSequence]
     planes = (labels[:, :, place].T for place in places)
     if bits == 1:
-        frames = _packed(np.equal(plane, number) for plane, number in zip(planes, numbers, strict=True))
+        frames = _packed(np.equal(plane, number) for plane, number in zip(planes, _segments(header), strict=True))
     else:
         frames = (plane.astype(f"<u{bits // 8}").tobytes() for plane in planes)
     with path.open("ab") as file:
@@ -77,10 +78,14 @@ def write_pixels(path: Path, header: Dataset, labels: NDArray[np.integer[Any]], 
         file.write(bytes(size % 2))
 
 
-def _segment(groups: Dataset) -> int:
-    """Returns the segment of a binary frame; 0 for a frame of a label map."""
-    found = groups.get("SegmentIdentificationSequence")
-    return int(found[0].ReferencedSegmentNumber) if found else 0
+def _segments(header: Dataset) -> list[int]:
+    """Returns the segment of each binary frame; highdicom notes a segmentation's only one once for all frames."""
+    name, shared = "SegmentIdentificationSequence", header.SharedFunctionalGroupsSequence[0]
+    groups = [functional_group(name, own, shared) for own in header.PerFrameFunctionalGroupsSequence]
+    numbers = [int(group.ReferencedSegmentNumber) for group in groups if group is not None]
+    if len(numbers) < len(groups) or 0 in numbers:
+        raise RuntimeError("highdicom has made a binary frame without a segment")
+    return numbers
 
 
 def _packed(frames: Iterable[NDArray[np.bool_]]) -> Iterator[bytes]:

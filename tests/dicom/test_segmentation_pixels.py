@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import highdicom
 import numpy as np
 import pydicom
 import pytest
 from bedside.dicom import open_series, write_segmentation
-from bedside.dicom.segmentation_pixels import stand_in
+from bedside.dicom.segmentation_pixels import stand_in, write_pixels
 from bedside.runtime.errors import InputError, UsageError
 from pydicom.pixels.utils import pixel_array
 
@@ -26,12 +27,17 @@ def own_frames(file):
     """(place along z, segment) → pixels of the frame; segment 0 of a label map."""
     made = pydicom.dcmread(file)
     frames = pixel_array(file).reshape(-1, made.Rows, made.Columns)
-    found = {}
+    found, shared = {}, made.SharedFunctionalGroupsSequence[0]
     for frame, groups in zip(frames, made.PerFrameFunctionalGroupsSequence, strict=True):
         z = float(groups.PlanePositionSequence[0].ImagePositionPatient[2])
-        segment = groups.get("SegmentIdentificationSequence")
+        segment = groups.get("SegmentIdentificationSequence") or shared.get("SegmentIdentificationSequence")
         found[z, int(segment[0].ReferencedSegmentNumber) if segment else 0] = frame
     return found
+
+
+def read_by_highdicom(file):
+    """[plane, row, column, segment] as highdicom reads a segmentation."""
+    return highdicom.seg.segread(file).get_volume(combine_segments=False, skip_overlap_checks=True).array
 
 
 @pytest.mark.parametrize("write", [write_series, lambda path: write_enhanced(path, order=[3, 0, 4, 1, 2])])
@@ -60,12 +66,38 @@ def test_every_pixel_of_a_binary_segmentation_lies_in_the_frame_of_its_plane_and
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_segmentation_without_any_organ_is_empty(tmp_path, kind):
+@pytest.mark.parametrize("names", [NAMES, NAMES[:2]])
+def test_a_segmentation_without_any_organ_is_empty(tmp_path, names, kind):
     write_series(tmp_path / "ct")
     series = open_series(tmp_path / "ct")
     labels = np.zeros(series.grid.shape, np.uint8)
-    write_segmentation(tmp_path / "seg.dcm", labels, NAMES, series, bundle_sha256="ab", kind=kind)
+    write_segmentation(tmp_path / "seg.dcm", labels, names, series, bundle_sha256="ab", kind=kind)
     assert not any(frame.any() for frame in own_frames(tmp_path / "seg.dcm").values())
+    assert not read_by_highdicom(tmp_path / "seg.dcm").any()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_segmentation_of_a_task_of_one_organ_holds_the_organ_and_not_what_is_around_it(tmp_path, kind):
+    write_series(tmp_path / "ct")
+    series = open_series(tmp_path / "ct")
+    labels = np.zeros(series.grid.shape, np.uint8)
+    labels[1:3, 2:4, 2:4] = 1  # 4 pixels of 42 in the planes at 105 and 107.5 mm
+    write_segmentation(tmp_path / "seg.dcm", labels, NAMES[:2], series, bundle_sha256="ab", kind=kind)
+    organ = {z: frame for (z, _), frame in own_frames(tmp_path / "seg.dcm").items() if frame.any()}
+    assert sorted(organ) == [105, 107.5]
+    assert all(np.argwhere(frame).tolist() == [[2, 1], [2, 2], [3, 1], [3, 2]] for frame in organ.values())
+    assert read_by_highdicom(tmp_path / "seg.dcm").sum() == 8
+
+
+def test_a_binary_frame_that_does_not_say_its_organ_is_refused(tmp_path):
+    write_series(tmp_path / "ct")
+    series = open_series(tmp_path / "ct")
+    labels = np.ones(series.grid.shape, np.uint8)
+    write_segmentation(tmp_path / "seg.dcm", labels, NAMES[:2], series, bundle_sha256="ab", kind="BINARY")
+    header = pydicom.dcmread(tmp_path / "seg.dcm")
+    del header.SharedFunctionalGroupsSequence[0].SegmentIdentificationSequence
+    with pytest.raises(RuntimeError, match="a binary frame without a segment"):
+        write_pixels(tmp_path / "other.dcm", header, labels, range(5))
 
 
 def test_more_than_255_labels_take_two_bytes(tmp_path):
