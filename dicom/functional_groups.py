@@ -18,3 +18,22 @@ def functional_group(name: str, own: Dataset, shared: Dataset | None) -> Dataset
     """
     found = own.get(name) or (shared.get(name) if shared is not None else None)
     return found[0] if found else None
+
+
+def share_planes(header: Dataset) -> None:
+    """Moves orientation and pixel measures, which DICOM also allows at every frame, from the frames to what they share.
+
+    Args:
+        header: header of a multi-frame file whose frames have the same, as those of a `Stack`; it is changed.
+    """
+    from pydicom import Dataset
+
+    if not header.get("SharedFunctionalGroupsSequence"):
+        header.SharedFunctionalGroupsSequence = [Dataset()]
+    shared = header.SharedFunctionalGroupsSequence[0]
+    for name in ("PlaneOrientationSequence", "PixelMeasuresSequence"):
+        group = functional_group(name, header.PerFrameFunctionalGroupsSequence[0], shared)
+        for own in header.PerFrameFunctionalGroupsSequence:
+            own.pop(name, None)
+        if group is not None:
+            setattr(shared, name, [group])

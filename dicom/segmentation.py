@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import __version__
-from ..runtime.errors import MissingExtraError
+from ..runtime.errors import InputError, MissingExtraError
 from ..runtime.files.atomic import atomic_write
 from .codes import segment_code
 from .frames import Frame
+from .functional_groups import share_planes
 from .quiet import quiet_libraries
 from .references import SOFTWARE, ResultIdentity, placed_frames, refusing, series_headers, series_number
 from .segmentation_pixels import stand_in, write_pixels
@@ -54,7 +55,8 @@ def write_segmentation(
     Raises:
         MissingExtraError: highdicom is not installed.
         UsageError: a label has no name.
-        InputError: a file of the series cannot be read, or was changed, or the segmentation is above 4 GiB.
+        InputError: a file of the series cannot be read, or was changed; a multi-frame file is not the only file; or
+            the segmentation is above 4 GiB.
         ResourceError: the file cannot be written.
     """
     try:
@@ -90,13 +92,19 @@ def segmentation_header(
         identity: likewise.
 
     Raises:
-        InputError: a header permits no segmentation.
+        InputError: a header permits no segmentation, or a multi-frame file is not the only file.
     """
     import highdicom
 
-    for header in headers:
-        header.Rows, header.Columns = planes.shape[1:]
+    if len(headers) > 1 and any("PerFrameFunctionalGroupsSequence" in header for header in headers):
+        raise InputError(
+            f"a DICOM segmentation refers to one multi-frame file alone, and the series has {len(headers)} files; "
+            "write a .nii.gz"
+        )
     with refusing("segmentation"):
+        for header in headers:
+            header.Rows, header.Columns = planes.shape[1:]
+            _share_orientation(header, headers[0])
         made = highdicom.seg.Segmentation(
             source_images=headers,
             pixel_array=planes,
@@ -115,6 +123,17 @@ def segmentation_header(
         )
         made.SeriesDescription, made.ContentCreatorName = f"{SOFTWARE} {__version__}", ""  # dcmqi wants the latter
     return made
+
+
+def _share_orientation(header: Dataset, first: Dataset) -> None:
+    """Gives a header the orientation of the first one to the last digit, as highdicom demands.
+
+    `Stack` has checked that all frames have the same, but for what scanners round.
+    """
+    if "PerFrameFunctionalGroupsSequence" in header:
+        share_planes(header)
+    else:
+        header.ImageOrientationPatient = first.ImageOrientationPatient
 
 
 def _places(made: Dataset, placed: Sequence[tuple[int, Frame]]) -> list[int]:

@@ -1,8 +1,9 @@
-"""A functional group of a frame is its own, or that of all frames."""
+"""A functional group of a frame is its own, or that of all frames; what libraries look for there is shared."""
 
 from __future__ import annotations
 
-from bedside.dicom.functional_groups import functional_group
+import pytest
+from bedside.dicom.functional_groups import functional_group, share_planes
 from pydicom.dataset import Dataset
 
 
@@ -27,3 +28,20 @@ def test_a_group_that_is_nowhere_is_none():
     own.PixelMeasuresSequence = []
     assert functional_group("PixelMeasuresSequence", own, Dataset()) is None
     assert functional_group("PixelMeasuresSequence", own, None) is None
+
+
+@pytest.mark.parametrize("elsewhere", [{}, {"SharedFunctionalGroupsSequence": [Dataset()]}])
+def test_planes_that_every_frame_states_are_shared_and_positions_stay_at_the_frames(elsewhere):
+    header = Dataset()
+    for name, value in elsewhere.items():
+        setattr(header, name, value)
+    header.PerFrameFunctionalGroupsSequence = [
+        groups(PlanePositionSequence=number, PixelMeasuresSequence=3) for number in range(2)
+    ]
+    share_planes(header)
+    (shared,) = header.SharedFunctionalGroupsSequence
+    assert shared.PixelMeasuresSequence[0].SliceThickness == 3
+    assert "PlaneOrientationSequence" not in shared
+    for number, own in enumerate(header.PerFrameFunctionalGroupsSequence):
+        assert own.PlanePositionSequence[0].SliceThickness == number
+        assert "PixelMeasuresSequence" not in own

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import itertools
 import warnings
+from functools import partial
 
 import numpy as np
 import pydicom
 import pytest
 from bedside.dicom import is_own_result, open_series, write_segmentation
+from bedside.runtime.errors import InputError
 from pydicom.pixels.utils import pixel_array
 
-from .written_series import STEP, write_enhanced, write_series
+from .written_series import STEP, numbers, write_enhanced, write_series
 
 NAMES = ("background", "liver", "kidney_left")
 HASH = "ab" * 32
@@ -80,6 +82,47 @@ def test_centroids_of_a_tilted_series(tmp_path, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_centroids_of_a_multi_frame_file_whose_frames_are_in_another_order(tmp_path, kind):
     check(write_enhanced(tmp_path / "ct.dcm", order=[3, 0, 4, 1, 2]), tmp_path / "seg.dcm", kind)
+
+
+GROUPS = ("PlaneOrientationSequence", "PixelMeasuresSequence")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("per_frame", [GROUPS[:1], GROUPS[1:], GROUPS])
+def test_centroids_of_a_multi_frame_file_whose_frames_state_their_orientation_and_spacing(tmp_path, kind, per_frame):
+    source = write_enhanced(tmp_path / "ct.dcm", order=[3, 0, 4, 1, 2], per_frame=per_frame)
+    check(source, tmp_path / "seg.dcm", kind)
+
+
+def test_centroids_of_a_multi_frame_file_without_shared_groups(tmp_path):
+    def change(made, _):
+        del made.SharedFunctionalGroupsSequence
+
+    source = write_enhanced(tmp_path / "ct.dcm", per_frame=GROUPS, change=change)
+    check(source, tmp_path / "seg.dcm", "BINARY")
+
+
+def test_centroids_of_a_series_whose_orientations_differ_in_the_last_digit(tmp_path):
+    def change(made, number):
+        made.ImageOrientationPatient = [1, 0, 0.0001 * number, 0, 1, 0]
+
+    write_series(tmp_path / "ct", change=change)
+    check(tmp_path / "ct", tmp_path / "seg.dcm", "LABELMAP")
+
+
+def test_several_multi_frame_files_are_refused_by_their_number(tmp_path):
+    for number in range(2):
+        change = partial(half_of_a_series, half=number)
+        write_enhanced(tmp_path / f"{number}.dcm", numbers((2, 6, 7)), change=change)
+    series = open_series(tmp_path)
+    labels = label_map(series.grid.shape)
+    with pytest.raises(InputError, match=r"refers to one multi-frame file alone, and the series has 2 files; write"):
+        write_segmentation(tmp_path / "seg.dcm", labels, NAMES, series, bundle_sha256=HASH)
+
+
+def half_of_a_series(made, _, half):
+    for number, frame in enumerate(made.PerFrameFunctionalGroupsSequence, start=2 * half):
+        frame.PlanePositionSequence[0].ImagePositionPatient = [-30, -40, 100 + number * STEP]
 
 
 def test_planes_of_missing_slices_are_left_out(tmp_path):

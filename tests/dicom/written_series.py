@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -107,8 +108,23 @@ def other_series(uid: str, **elements: object) -> Change:
     return change
 
 
-def write_enhanced(file: Path, values: np.ndarray | None = None, order: Sequence[int] | None = None) -> Path:
-    """Writes a multi-frame CT with the geometry of `write_series`, rescaled by 2 x - 7, frames in the given order."""
+def write_enhanced(
+    file: Path,
+    values: np.ndarray | None = None,
+    order: Sequence[int] | None = None,
+    *,
+    change: Change | None = None,
+    per_frame: Sequence[str] = (),
+) -> Path:
+    """Writes a multi-frame CT with the geometry of `write_series`, rescaled by 2 x - 7, frames in the given order.
+
+    Args:
+        file: the file to write.
+        values: stored values [slice, row, column].
+        order: slice of each frame.
+        change: changes the file before it is written; its number is 0.
+        per_frame: names of shared functional groups that stand at every frame instead.
+    """
     values = numbers() if values is None else values
     order = range(len(values)) if order is None else order
     made = dataset(values[list(order)], EnhancedCTImageStorage)
@@ -128,5 +144,11 @@ def write_enhanced(file: Path, values: np.ndarray | None = None, order: Sequence
         frame.PlanePositionSequence = [position]
         frames.append(frame)
     made.PerFrameFunctionalGroupsSequence = frames
+    for name in per_frame:
+        for frame in frames:
+            setattr(frame, name, [deepcopy(shared[name].value[0])])
+        delattr(shared, name)
+    if change is not None:
+        change(made, 0)
     made.save_as(file, enforce_file_format=True)
     return file
