@@ -77,7 +77,7 @@ class SeriesFacts:
 
     Attributes:
         modality: Modality, such as ``CT``.
-        body_part: Body Part Examined in capitals; empty where there is none.
+        body_part: Body Part Examined of the first slice in capitals; empty where there is none.
         orientation: plane of the slices: axial, coronal or sagittal.
         slice_distance_mm: distance of slices.
         pixel_mm: least and greatest pixel spacing.
@@ -91,7 +91,7 @@ class SeriesFacts:
 
     @classmethod
     def of(cls, series: DicomSeries, header: Dataset) -> SeriesFacts:
-        """Returns the facts of a series; ``header`` is that of one of its files."""
+        """Returns the facts of a series; ``header`` is that of its first slice, as localisers may show another part."""
         frame = next(each for each in series.stack.slices if each is not None)
         spacing = series.grid.spacing
         part = str(header.get("BodyPartExamined") or "").strip().upper()

@@ -20,6 +20,7 @@ from ...runtime.log import log_failure
 from ...runtime.segmenter import Segmenter
 from ...runtime.task import Modality
 from ..find import open_series
+from ..references import placed_frames
 from ..result_check import check_results
 from ..result_memory import result_bytes
 from ..series import DicomSeries
@@ -147,8 +148,8 @@ class Worker:
         return False
 
     def _result(self, series: SeriesFolder, files: list[Path], outcome: Outcome) -> Outcome:
-        scan, header = open_series(files), _header(files[0])
-        facts = SeriesFacts.of(scan, header)
+        scan = open_series(files)
+        facts = SeriesFacts.of(scan, _header(placed_frames(scan)[0][1].path))
         modalities = {bundle: opened.task.modality.value for bundle, opened in self._segmenters.items()}
         rule = first_fitting(self._config.rules, modalities, facts)
         if rule is None:

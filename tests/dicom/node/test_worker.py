@@ -6,8 +6,10 @@ import re
 import time
 
 import msgspec
+import pydicom
 import pytest
 from bedside.dicom.node.outcome import State
+from bedside.dicom.node.series_folder import SeriesFolder
 from bedside.dicom.node.worker import Worker
 from bedside.runtime.errors import InputError
 from bedside.runtime.segmenter import Segmenter
@@ -38,6 +40,25 @@ def test_a_series_that_no_rule_fits_is_refused(work, tmp_path, rule, words):
     assert outcome(queue).state is State.REFUSED
     assert re.search(words, outcome(queue).message)
     assert outcome(queue).pending == ()
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_localiser_with_another_body_part_does_not_choose_the_rule(work, tmp_path, monkeypatch, is_first):
+    worker, queue = work('body_parts = ["ABDOMEN"]')
+    files = parties.series(tmp_path / "ct", 3)
+    for file in files:
+        made = pydicom.dcmread(file)
+        made.BodyPartExamined = "ABDOMEN"
+        made.save_as(file)
+    made.BodyPartExamined, made.ImageType = "CHEST", ["ORIGINAL", "PRIMARY", "LOCALIZER"]
+    made.SOPInstanceUID = made.file_meta.MediaStorageSOPInstanceUID = "1.2.3.99"
+    made.save_as(tmp_path / "localiser.dcm")
+    put(queue, [*files, tmp_path / "localiser.dcm"])
+    (series,) = queue
+    by_place = sorted(series.files(), key=lambda file: (b"LOCALIZER" in file.read_bytes()) != is_first)
+    monkeypatch.setattr(SeriesFolder, "files", lambda _: by_place)
+    worker.work()
+    assert (outcome(queue).state, outcome(queue).rule) == (State.DONE, "all")
 
 
 def test_a_header_that_holds_a_name_for_a_modality_is_not_repeated(work, tmp_path, caplog):
