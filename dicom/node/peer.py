@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+import time
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ _SYNTAXES = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
 _FINISHED = 0x0000
 _PENDING = (0xFF00, 0xFF01)
 _LONGEST_WAIT = 300.0
+_MOST_MATCHES = 1000  # of one series, one is expected; of all series of a study, some hundred
 
 
 class NotTakenError(ResourceError):
@@ -78,16 +80,31 @@ class PeerCaller:
         """Asks by C-FIND how many instances a series has; None where the peer does not know.
 
         Raises:
-            ResourceError: the peer is not reached, the connection broke, or its answer cannot be understood.
+            ResourceError: the peer is not reached, the connection broke, or its answer cannot be understood or does not
+                end.
         """
         query = Dataset()
         query.QueryRetrieveLevel = "SERIES"
         query.StudyInstanceUID, query.SeriesInstanceUID = study, series
         query.NumberOfSeriesRelatedInstances = None
         with self._associated(peer, StudyRootFind) as association:
-            found = [_match(status, each) for status, each in association.send_c_find(query, StudyRootFind)]
-            counts = [int(each.get("NumberOfSeriesRelatedInstances") or 0) for each in found if each is not None]
+            counts = [_counted(match, series) for match in self._matches(association, query)]
         return max(counts, default=0) or None
+
+    def _matches(self, association: Association, query: Dataset) -> Iterator[Dataset]:
+        """Yields what a peer finds; a peer that ignores the keys of the query may find all that it has."""
+        seconds = self._config.limits.timeout_seconds
+        until = time.monotonic() + seconds
+        for number, (status, found) in enumerate(association.send_c_find(query, StudyRootFind), start=1):
+            if "Status" not in status:
+                raise ResourceError("the peer did not answer C-FIND")
+            if status.Status not in _PENDING:
+                return
+            if number > _MOST_MATCHES or time.monotonic() > until:
+                association.abort()  # a release would wait for the rest
+                raise ResourceError(f"the peer's matches are over {_MOST_MATCHES}, or take over {seconds:g} s")
+            if found is not None:
+                yield found
 
     @contextmanager
     def _associated(self, peer: Peer, context: Any, syntaxes: Sequence[UID] = _SYNTAXES) -> Generator[Association]:
@@ -141,11 +158,15 @@ def _limit_socket(event: evt.Event, seconds: float) -> None:
         connection.socket.settimeout(seconds)
 
 
-def _match(status: Dataset, found: Dataset | None) -> Dataset | None:
-    """Returns what an answer to C-FIND found; None for the last one, which ends the answers."""
-    if "Status" not in status:
-        raise ResourceError("the peer did not answer C-FIND")
-    return found if status.Status in _PENDING else None
+def _counted(match: Dataset, series: str) -> int:
+    """Returns how many instances a match counts; 0 where it is another series."""
+    if str(match.get("SeriesInstanceUID") or "").strip() != series.strip():
+        return 0
+    try:
+        return int(match.get("NumberOfSeriesRelatedInstances") or 0)
+    except (ArithmeticError, TypeError, ValueError) as error:
+        log_failure("a count was not understood", error)
+        raise ResourceError("the peer's answer to C-FIND has a count that is no number") from None
 
 
 def seconds_to_wait(attempts: int) -> float:

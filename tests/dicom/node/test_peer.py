@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 
 import numpy as np
 import pydicom
@@ -17,11 +19,14 @@ from bedside.dicom.node import peer as module
 from bedside.dicom.node.config import load_node_config
 from bedside.dicom.node.peer import NotTakenError, PeerCaller, seconds_to_wait
 from bedside.runtime.errors import InputError, ResourceError
+from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import JPEG2000Lossless
+from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RQ
 from pynetdicom.presentation import PresentationContext
+from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind as StudyRootFind
 
 from ..written_series import write_series
 from . import parties
@@ -194,11 +199,60 @@ def test_a_result_that_cannot_be_read_is_not_the_peers_fault(tmp_path, peer, res
         caller.store(pacs, result)
 
 
-def test_a_count_that_is_no_number_is_a_resource_error(tmp_path, peer, monkeypatch):
-    monkeypatch.setattr(module, "_match", lambda *_: {"NumberOfSeriesRelatedInstances": "7 of 8"})
+@contextmanager
+def finding_peer(answers):
+    """A peer that answers C-FIND with what a generator makes of the query; yields its port."""
+    entity = AE(ae_title="PACS")
+    entity.add_supported_context(StudyRootFind)
+    handlers = [(evt.EVT_C_FIND, lambda event: ((0xFF00, each) for each in answers(event.identifier)))]
+    server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+
+
+def match(uid, count):
+    found = Dataset()
+    found.QueryRetrieveLevel, found.SeriesInstanceUID = "SERIES", uid
+    found.NumberOfSeriesRelatedInstances = count
+    return found
+
+
+def test_a_count_that_is_several_is_a_resource_error(tmp_path):
+    with finding_peer(lambda query: [match(query.SeriesInstanceUID, [4, 4])]) as port:
+        caller, pacs = calling(tmp_path, port)
+        with pytest.raises(ResourceError, match="a count that is no number"):
+            caller.count(pacs, "1.2", "1.2.3")
+
+
+@pytest.mark.parametrize("count", ["7 of 8", float("inf")])
+def test_a_count_that_is_no_number_is_a_resource_error(tmp_path, peer, monkeypatch, count):
+    pending, found = Dataset(), {"SeriesInstanceUID": "1.2.3", "NumberOfSeriesRelatedInstances": count}
+    pending.Status = 0xFF00
+    monkeypatch.setattr(Association, "send_c_find", lambda *_: iter([(pending, found)]))
     caller, pacs = calling(tmp_path, peer.port)
-    with pytest.raises(ResourceError, match=r"failed \(ValueError\)"):
+    with pytest.raises(ResourceError, match="a count that is no number"):
         caller.count(pacs, "1.2", "1.2.3")
+
+
+def test_a_peer_that_ignores_the_key_and_finds_other_series_is_asked_for_ours_alone(tmp_path):
+    with finding_peer(lambda query: [match("1.2.9", 300), match(query.SeriesInstanceUID, 4)]) as port:
+        caller, pacs = calling(tmp_path, port)
+        assert caller.count(pacs, "1.2", "1.2.3") == 4
+    with finding_peer(lambda query: [match("1.2.9", 300)]) as port:
+        caller, pacs = calling(tmp_path, port)
+        assert caller.count(pacs, "1.2", "1.2.3") is None
+
+
+@pytest.mark.parametrize(("most", "seconds_each"), [(3, 0), (10**9, 20)])
+def test_a_peer_whose_matches_do_not_end_is_given_up(tmp_path, monkeypatch, most, seconds_each):
+    monkeypatch.setattr(module, "_MOST_MATCHES", most)
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=itertools.count(0, seconds_each).__next__))
+    with finding_peer(lambda query: itertools.repeat(match(query.SeriesInstanceUID, 4))) as port:
+        caller, pacs = calling(tmp_path, port)
+        with pytest.raises(ResourceError, match=f"the peer's matches are over {most}, or take over 60 s"):
+            caller.count(pacs, "1.2", "1.2.3")
 
 
 def test_certificates_are_read_at_the_start_and_no_call_needs_the_files(tmp_path, result):
