@@ -12,7 +12,7 @@ from ..runtime import arguments
 from ..runtime.errors import Choice, InputError, UsageError
 from ..runtime.scans.file_kind import is_dicom, remnant
 from ..runtime.shortage import raise_shortage
-from .frames import Frame, NoScan, read_frames
+from .frames import Frame, NoScan, SliceError, read_frames
 from .modality import shown_modality
 from .series import DicomSeries
 from .stack import Stack
@@ -26,7 +26,7 @@ class SeriesSummary:
         number: its number in the list, from 1.
         uid: Series Instance UID.
         modality: Modality, such as ``CT`` or ``SEG``; see `shown_modality`.
-        slices: slices of the scan; 0 where the series is none.
+        slices: slices of the scan; 0 where the series is none. A file with a fault counts as one.
         size: voxels along x, y, z as stored; None where they are no stack.
         spacing: distances in mm; None likewise.
         orientation: axis codes such as ``LPS``; None likewise.
@@ -45,7 +45,7 @@ class SeriesSummary:
     def __str__(self) -> str:
         """A line for people who choose among series."""
         if self.size is None or self.spacing is None:
-            return f"series {self.number}: {self.modality}, {self.slices} slices that are no even stack"
+            return f"series {self.number}: {self.modality}, {self.slices} slices that cannot be segmented"
         voxels, steps = "×".join(map(str, self.size)), "×".join(f"{step:.3g}" for step in self.spacing)
         return f"series {self.number}: {self.modality}, {voxels} voxels of {steps} mm"
 
@@ -56,7 +56,7 @@ def list_series(path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]])
     Raises:
         UsageError: ``path`` is no path.
         MissingExtraError: pydicom is not installed.
-        InputError: there is no DICOM file, one is damaged, or a file beside them lost its content.
+        InputError: there is no DICOM file, one does not say its series, or a file beside them lost its content.
         ResourceError: memory or file descriptors ran out, or the disk failed.
     """
     return [each.summary(number) for number, each in enumerate(_series(path), start=1)]
@@ -79,13 +79,15 @@ def open_series(
         UsageError: an argument has the wrong type, or no series has that UID or number.
         MissingExtraError: pydicom is not installed.
         InputError: there is no scan, or there are several and ``series`` is None; the slices are no even stack; a file
-            is damaged, or lost its content.
+            of the series is damaged; or any file lost its content or does not say its series.
         ResourceError: memory or file descriptors ran out, or the disk failed.
     """
     found = _series(path)
     if not isinstance(series, str | None):
         series = str(arguments.whole_number("series", series))
     chosen = _chosen(found, series)
+    if chosen.faults:
+        raise chosen.faults[0]
     if not chosen.frames:
         raise InputError(f"the series is no scan ({chosen.others}); choose another; bedside inspect lists them")
     return DicomSeries(Stack.of(chosen.frames, fill_gaps=fill_gaps), left_out=chosen.others)
@@ -96,6 +98,12 @@ class _Series:
     uid: str
     frames: list[Frame]
     no_scans: list[NoScan]
+    faults: list[SliceError]
+
+    @property
+    def is_scan(self) -> bool:
+        """Whether it has slices, sound or not."""
+        return bool(self.frames or self.faults)
 
     @property
     def others(self) -> str:
@@ -104,13 +112,16 @@ class _Series:
         return ", ".join(f"{reason} ({count})" for reason, count in counts.items())
 
     def summary(self, number: int) -> SeriesSummary:
-        modality = shown_modality(next(each.modality for each in (*self.frames, *self.no_scans)))
-        if not self.frames:
+        modality = shown_modality(next(each.modality for each in (*self.frames, *self.no_scans, *self.faults)))
+        if not self.is_scan:
             return SeriesSummary(number, self.uid, modality, 0, problem=self.others)
         try:
+            if self.faults:
+                raise self.faults[0]
             grid = Stack.of(self.frames).grid
         except InputError as error:
-            return SeriesSummary(number, self.uid, modality, len(self.frames), problem=str(error))
+            slices = len(self.frames) + len(self.faults)
+            return SeriesSummary(number, self.uid, modality, slices, problem=str(error))
         shape = (grid.shape.x, grid.shape.y, grid.shape.z)
         return SeriesSummary(number, self.uid, modality, len(self.frames), shape, grid.spacing, grid.axes)
 
@@ -120,11 +131,16 @@ def _series(path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> 
     given = [arguments.path("path", each) for each in several or (path,)]
     found: dict[str, _Series] = {}
     for file in dict.fromkeys(_dicom_files(given)):
-        read = read_frames(file)
-        first = read if isinstance(read, NoScan) else read[0]
-        series = found.setdefault(first.key, _Series(first.series, [], []))
+        try:
+            read = read_frames(file)
+        except SliceError as error:  # of a series that nobody may have chosen
+            read = error
+        first = read[0] if isinstance(read, list) else read
+        series = found.setdefault(first.key, _Series(first.series, [], [], []))
         if isinstance(read, NoScan):
             series.no_scans.append(read)
+        elif isinstance(read, SliceError):
+            series.faults.append(read)
         else:
             series.frames.extend(read)
     if not found:
@@ -169,12 +185,12 @@ def _check_whole(files: Iterable[Path]) -> None:
 
 def _chosen(found: Sequence[_Series], series: str | None) -> _Series:
     if series is None:
-        scans = [each for each in found if each.frames]
+        scans = [each for each in found if each.is_scan]
         if len(scans) == 1:
             return scans[0]
         if not scans:
             raise InputError(f"no series is a scan ({'; '.join(each.others for each in found)})")
-        summaries = [each.summary(number) for number, each in enumerate(found, start=1) if each.frames]
+        summaries = [each.summary(number) for number, each in enumerate(found, start=1) if each.is_scan]
         raise InputError(
             f"{len(scans)} series are scans; choose one by its number or UID (--series); bedside inspect lists them",
             [Choice("series", str(each.number), str(each)) for each in summaries],

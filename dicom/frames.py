@@ -111,6 +111,19 @@ class NoScan:
     reason: str
 
 
+class SliceError(InputError):
+    """A file is a slice of a series, and lacks what the geometry or the values need.
+
+    Args:
+        message: the line; it names the file.
+        origin: series, key and modality of the file, as those of a frame.
+    """
+
+    def __init__(self, message: str, origin: tuple[str, str, str]) -> None:
+        super().__init__(message)
+        self.series, self.key, self.modality = origin
+
+
 def read_frames(path: Path) -> list[Frame] | NoScan:
     """Reads the header of a DICOM file.
 
@@ -122,7 +135,8 @@ def read_frames(path: Path) -> list[Frame] | NoScan:
 
     Raises:
         MissingExtraError: pydicom is not installed.
-        InputError: the file is damaged, or lacks what the geometry or the values need.
+        SliceError: the file lacks what the geometry or the values need.
+        InputError: the file is damaged, so that nothing says of which series it is.
         ResourceError: memory or file descriptors ran out, or the disk failed.
     """
     try:
@@ -134,17 +148,12 @@ def read_frames(path: Path) -> list[Frame] | NoScan:
             identity = Identity.of(path.stat())
             with BoundedFile(path) as file:
                 header = pydicom.dcmread(file, stop_before_pixels=True, force=True, specific_tags=_TAGS)
-            reason = _no_scan(header)
-            if reason:
-                return NoScan(
-                    path, _uid(header, "SeriesInstanceUID"), _key(header), str(header.get("Modality", "")), reason
-                )
-            return list(_frames(path, identity, header))
+            return _read(path, identity, header)
+    except InputError:
+        raise
     except OSError as error:
         raise_shortage(error, f'"{path.name}"')
         raise InputError(f'"{path.name}": cannot be read ({error.strerror or "damaged"}); copy it again') from None
-    except _MissingError as missing:
-        raise InputError(f'"{path.name}": the DICOM header has no valid {missing}; export the series again') from None
     except Exception as error:  # pydicom raises whatever a damaged element causes; its message may hold values
         raise_shortage(error, f'"{path.name}"')
         raise InputError(f'"{path.name}": damaged, or no DICOM ({type(error).__name__}); copy it again') from None
@@ -154,32 +163,56 @@ class _MissingError(Exception):
     """An attribute that is not there, or not what it should be; its name is the message."""
 
 
+def _read(path: Path, identity: Identity, header: Dataset) -> list[Frame] | NoScan:
+    origin = _uid(header, "SeriesInstanceUID"), _key(header), str(header.get("Modality", ""))
+    try:
+        reason = _no_scan(header)
+        return NoScan(path, *origin, reason) if reason else list(_frames(path, identity, origin, header))
+    except _MissingError as missing:
+        message = f'"{path.name}": the DICOM header has no valid {missing}; export the series again'
+        if "Rows" not in header:  # it may be cut off within the UID of its series, which stands before
+            raise InputError(message) from None
+        raise SliceError(message, origin) from None
+
+
 def _no_scan(header: Dataset) -> str:
     """Returns what a file is that is no slice of a scan; empty for a slice."""
     kind = header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID")
     if kind in _RESULTS:
         return "a result, not a scan"
-    if "Rows" not in header or "Columns" not in header:
+    lacking = [name for name in ("Rows", "Columns", "BitsAllocated") if name not in header]
+    if lacking:
         if not kind or kind in SCAN_CLASSES:  # cut off within its header
-            raise _MissingError("Rows and Columns")
-        return "no image"
+            raise _MissingError(" and ".join(lacking))
+        return "no image"  # spectra have rows and columns, too
     if any("LOCALIZER" in str(value).upper() for value in _values(header.get("ImageType"))):
         return "a localiser"
     if int(header.get("SamplesPerPixel", 1)) != 1 or header.get("PhotometricInterpretation", _GREY[0]) not in _GREY:
         return "a colour image"
-    multi = "PerFrameFunctionalGroupsSequence" in header
-    if not multi and "ImagePositionPatient" not in header:
-        return "an image without a place in the patient"
-    return ""
+    return "" if _has_a_place(header) else "an image without a place in the patient"
 
 
-def _frames(path: Path, identity: Identity, header: Dataset) -> Iterator[Frame]:
+def _has_a_place(header: Dataset) -> bool:
+    """Whether a slice, or any frame of a file, has a place in the patient."""
+    frames = header.get("PerFrameFunctionalGroupsSequence")
+    if frames is None:
+        return "ImagePositionPatient" in header
+    shared = _shared(header)
+    return not frames or any(functional_group(_PLACE[0], own, shared) is not None for own in frames)
+
+
+def _shared(header: Dataset) -> Dataset | None:
+    return next(iter(header.get("SharedFunctionalGroupsSequence") or ()), None)
+
+
+def _frames(path: Path, identity: Identity, origin: tuple[str, str, str], header: Dataset) -> Iterator[Frame]:
+    series, key, modality = origin
     common = {
         "path": path,
         "identity": identity,
-        "series": _uid(header, "SeriesInstanceUID"),
-        "key": _key(header),
-        "modality": str(header.get("Modality", "")),
+        "series": series,
+        "key": key,
+        "modality": modality,
         "frame_of_reference": _uid(header, "FrameOfReferenceUID"),
         "size": (_whole(header, "Rows"), _whole(header, "Columns")),
         "stored": _stored(header),
@@ -188,7 +221,7 @@ def _frames(path: Path, identity: Identity, header: Dataset) -> Iterator[Frame]:
     if "PerFrameFunctionalGroupsSequence" in header:
         if count != len(header.PerFrameFunctionalGroupsSequence):
             raise _MissingError("NumberOfFrames, which counts other frames than have a place,")
-        shared = next(iter(header.get("SharedFunctionalGroupsSequence") or ()), None)
+        shared = _shared(header)
         for index, own in enumerate(header.PerFrameFunctionalGroupsSequence):
             place = _place(*(functional_group(name, own, shared) for name in _PLACE))
             values = functional_group("PixelValueTransformationSequence", own, shared)

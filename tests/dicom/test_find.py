@@ -155,6 +155,38 @@ def test_results_alone_are_no_scan(tmp_path):
         open_series(tmp_path, 1)
 
 
+def test_a_fault_in_one_series_stands_in_its_row_and_keeps_no_other_from_being_chosen(tmp_path):
+    write_series(tmp_path / "ct")
+    write_series(tmp_path / "broken", change=other_series("1.2.3.4.6", PixelSpacing=[0, 0]))
+    sound, broken = list_series(tmp_path)
+    assert (sound.slices, sound.problem) == (5, "")
+    assert (broken.slices, broken.size) == (5, None)
+    assert "the DICOM header has no valid PixelSpacing" in broken.problem
+    assert open_series(tmp_path, SERIES_UID).grid.shape == (7, 6, 5)
+    with pytest.raises(InputError, match="no valid PixelSpacing; export the series again"):
+        open_series(tmp_path, "1.2.3.4.6")
+    with pytest.raises(InputError, match="2 series are scans; choose one") as refused:  # it may be meant
+        open_series(tmp_path)
+    assert refused.value.choices[1].text == "series 2: CT, 5 slices that cannot be segmented"
+
+
+def test_a_slice_with_a_fault_does_not_vanish_from_its_series(tmp_path):
+    write_series(tmp_path, change=lambda made, at: made.pop("PixelSpacing") if at == 4 else None)
+    with pytest.raises(InputError, match="no valid PixelSpacing"):
+        open_series(tmp_path)
+    (row,) = list_series(tmp_path)
+    assert (row.slices, row.size) == (5, None)
+
+
+def test_a_file_that_does_not_say_its_series_may_be_a_slice_of_any(tmp_path):
+    write_series(tmp_path / "ct")
+    (cut,) = write_series(tmp_path / "cut", leave_out=range(1, 5))
+    cut.write_bytes(cut.read_bytes()[:300])
+    for look in (list_series, open_series):
+        with pytest.raises(InputError, match="has no valid Rows"):
+            look(tmp_path)
+
+
 def test_what_is_wrong_with_a_series_stands_in_its_row(tmp_path):
     write_series(tmp_path, leave_out=[1])
     (row,) = list_series(tmp_path)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 import pydicom
 import pytest
-from bedside.dicom.frames import Frame, NoScan, read_frames
+from bedside.dicom.frames import Frame, NoScan, SliceError, read_frames
 from bedside.runtime.errors import InputError, ResourceError
 
 from .written_series import SERIES_UID, SPACING, STEP, write_enhanced, write_series
@@ -51,6 +53,10 @@ def test_frames_of_one_file_have_places_of_their_own_and_share_the_rest(tmp_path
         ({"PhotometricInterpretation": "PALETTE COLOR"}, "a colour image"),
         ({"ImagePositionPatient": None}, "an image without a place in the patient"),
         ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.88.22", "Rows": None}, "no image"),
+        (
+            {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.4.2", "BitsAllocated": None, "PixelData": None},
+            "no image",
+        ),  # a spectrum
     ],
 )
 def test_what_is_no_slice_is_said(tmp_path, elements, reason):
@@ -63,6 +69,7 @@ def test_what_is_no_slice_is_said(tmp_path, elements, reason):
 @pytest.mark.parametrize(
     ("elements", "words"),
     [
+        ({"Columns": None, "BitsAllocated": None, "PixelData": None}, "Columns and BitsAllocated"),
         ({"PixelSpacing": None}, "PixelSpacing"),
         ({"PixelSpacing": [0, 1]}, "PixelSpacing"),
         ({"ImageOrientationPatient": None}, "ImageOrientationPatient"),
@@ -75,8 +82,27 @@ def test_what_is_no_slice_is_said(tmp_path, elements, reason):
     ],
 )
 def test_an_element_that_is_missing_or_senseless_is_named(tmp_path, elements, words):
-    with pytest.raises(InputError, match=rf'"IM0000\.dcm": the DICOM header has no valid {words};'):
+    with pytest.raises(SliceError, match=rf'"IM0000\.dcm": the DICOM header has no valid {words};') as refused:
         read_frames(one_file(tmp_path, **elements))
+    assert (refused.value.series, refused.value.modality) == (SERIES_UID, "CT")
+
+
+def test_frames_none_of_which_has_a_place_are_left_out_as_images_without_one_are(tmp_path):
+    def change(made, _):
+        for frame in made.PerFrameFunctionalGroupsSequence:
+            del frame.PlanePositionSequence
+
+    read = read_frames(write_enhanced(tmp_path / "xa.dcm", change=change))
+    assert isinstance(read, NoScan)
+    assert read.reason == "an image without a place in the patient"
+
+
+def test_frames_of_which_one_has_no_place_are_missed(tmp_path):
+    def change(made, _):
+        del made.PerFrameFunctionalGroupsSequence[-1].PlanePositionSequence
+
+    with pytest.raises(SliceError, match="no valid ImagePositionPatient"):
+        read_frames(write_enhanced(tmp_path / "ct.dcm", change=change))
 
 
 def test_frames_without_a_place_are_missed(tmp_path):
@@ -90,8 +116,22 @@ def test_frames_without_a_place_are_missed(tmp_path):
 def test_a_file_cut_within_its_header_is_refused(tmp_path):
     file = one_file(tmp_path)
     file.write_bytes(file.read_bytes()[:300])
-    with pytest.raises(InputError, match="no valid Rows and Columns"):
+    with pytest.raises(InputError, match="no valid Rows and Columns and BitsAllocated") as refused:
         read_frames(file)
+    assert not isinstance(refused.value, SliceError)  # nothing says of which series it is
+
+
+def test_a_cut_file_is_a_slice_of_no_series_but_its_own(tmp_path):
+    file = one_file(tmp_path)
+    content, origins = file.read_bytes(), set()
+    for length in range(400, len(content)):
+        file.write_bytes(content[:length])
+        with suppress(InputError):
+            try:
+                read_frames(file)
+            except SliceError as refused:
+                origins.add(refused.series)
+    assert origins == {SERIES_UID}
 
 
 def test_a_file_that_is_gone_is_named(tmp_path):
