@@ -31,6 +31,7 @@ _STORAGE = "1.2.840.10008.5.1.4.1.1.481.3"
 _STUDY = "1.2.840.10008.3.1.2.3.1"  # Detached Study Management, retired, which the standard still wants here
 _OF_THE_PATIENT = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex")
 _OF_THE_STUDY = ("StudyInstanceUID", "StudyDate", "StudyTime", "ReferringPhysicianName", "StudyID", "AccessionNumber")
+_WHERE_PRESENT = ("IssuerOfPatientID", "StudyDescription")  # the segmentation and the report have them, too
 
 
 @quiet_libraries()
@@ -129,6 +130,9 @@ def _common(header: Dataset, identity: ResultIdentity) -> Dataset:
     made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID = UID(identity.instance_uid)
     for name in (*_OF_THE_PATIENT, *_OF_THE_STUDY):
         setattr(made, name, header.get(name) or "")
+    for name in _WHERE_PRESENT:
+        if header.get(name):
+            setattr(made, name, header.get(name))
     if header.get("SpecificCharacterSet"):
         made.SpecificCharacterSet = header.SpecificCharacterSet
     now = datetime.now()

@@ -75,6 +75,19 @@ def test_frames_of_a_multi_frame_file_are_named(tmp_path):
     assert positions == {number: z for number, z in expected.items() if number in positions}
 
 
+def test_it_names_who_gave_the_patient_an_identifier_and_the_study_where_the_series_does(tmp_path):
+    def change(made, _):
+        made.IssuerOfPatientID, made.StudyDescription = "HOSPITAL-A", "CT abdomen"
+
+    write_series(tmp_path / "ct", change=change)
+    _, _, made = write(tmp_path / "ct", tmp_path / "rt.dcm")
+    assert (made.IssuerOfPatientID, made.StudyDescription) == ("HOSPITAL-A", "CT abdomen")
+    write_series(tmp_path / "other")
+    _, _, made = write(tmp_path / "other", tmp_path / "rt.dcm")
+    assert "IssuerOfPatientID" not in made
+    assert "StudyDescription" not in made
+
+
 def test_every_contour_names_the_slice_that_it_lies_in(tmp_path):
     files = write_series(tmp_path / "ct")
     _, _, made = write(tmp_path / "ct", tmp_path / "rt.dcm")
