@@ -11,6 +11,7 @@ from pathlib import Path
 from ..runtime import arguments
 from ..runtime.errors import Choice, InputError, UsageError
 from ..runtime.scans.file_kind import is_dicom, remnant
+from ..runtime.scans.folder_walk import walk_folder
 from ..runtime.shortage import raise_shortage
 from .frames import Frame, NoScan, SliceError, read_frames
 from .modality import shown_modality
@@ -157,13 +158,17 @@ def _dicom_files(given: Sequence[Path]) -> Iterator[Path]:
                 raise InputError(f'"{path.name}": expected a DICOM file')
             yield path
             continue
-        for root, folders, names in os.walk(path, onerror=_refuse):
-            folders.sort()
-            files = [Path(root, name) for name in sorted(names) if name != "DICOMDIR"]
-            slices = {file: None for file in files if is_dicom(file)}  # in their order
-            if slices:
-                _check_whole(file for file in files if file not in slices and not file.name.startswith("."))
-            yield from slices
+        files = [file for each in walk_folder(path, _refuse) for file in each if file.name != "DICOMDIR"]
+        slices = {file: None for file in files if is_dicom(file)}  # in their order
+        if slices:  # each may lie in a folder of its own
+            others = (file for file in files if file not in slices)
+            _check_whole(file for file in others if not _is_hidden(file.relative_to(path)))
+        yield from slices
+
+
+def _is_hidden(file: Path) -> bool:
+    """Whether a file, or a folder that it lies in, is hidden, such as one of git's."""
+    return any(part.startswith(".") for part in file.parts)
 
 
 def _refuse(error: OSError) -> None:
@@ -173,13 +178,13 @@ def _refuse(error: OSError) -> None:
 
 
 def _check_whole(files: Iterable[Path]) -> None:
-    """Checks that no file beside DICOM files may have been one."""
+    """Checks that no file among DICOM files may have been one."""
     lost = [(file, what) for file in files if (what := remnant(file))]
     if lost:
         (file, what), count = lost[0], len(lost)
         others = f" and {count - 1} others like it are" if count > 1 else " is"
         raise InputError(
-            f'"{file.name}": {what}{others} beside the slices; copy the series again, or remove what is no slice'
+            f'"{file.name}": {what}{others} among the slices; copy the series again, or remove what is no slice'
         )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..shortage import raise_shortage
+from .folder_walk import walk_folder
 
 SHORTEST_HEADER = 348  # bytes, of NIfTI-1
 GZIP_MAGIC = b"\x1f\x8b"
@@ -218,9 +219,8 @@ def _kind_of_folder(folder: Path) -> FileKind | None:
 
 def _files(folder: Path) -> Iterator[Path]:
     """Yields the files of a folder, then those of its subfolders, without hidden files."""
-    for root, folders, names in os.walk(folder, onerror=lambda error: raise_shortage(error, f'"{folder.name}"')):
-        folders.sort()
-        yield from (Path(root, name) for name in sorted(names) if not name.startswith("."))
+    for files in walk_folder(folder, lambda error: raise_shortage(error, f'"{folder.name}"')):
+        yield from (file for file in files if not file.name.startswith("."))
 
 
 def _is_zipped_bundle(path: Path) -> bool:

@@ -57,10 +57,10 @@ def test_a_file_beside_slices_that_lost_its_content_is_named(tmp_path, lose, wha
     files = write_series(tmp_path)
     lose(files[-1])
     for look in (open_series, list_series):
-        with pytest.raises(InputError, match=rf'"{files[-1].name}": {what}.* is beside the slices; copy'):
+        with pytest.raises(InputError, match=rf'"{files[-1].name}": {what}.* is among the slices; copy'):
             look(tmp_path)
     lose(files[-2])
-    with pytest.raises(InputError, match="and 1 others like it are beside the slices"):
+    with pytest.raises(InputError, match="and 1 others like it are among the slices"):
         open_series(tmp_path)
 
 
@@ -78,13 +78,36 @@ def test_a_file_or_folder_that_may_not_be_read_is_named(tmp_path, monkeypatch):
         with pytest.raises(InputError, match=rf'"{files[-1].name}": a file that cannot be read \(Permission denied\)'):
             open_series(tmp_path)
 
-    def walked(top, onerror):
+    def walked(top, onerror, **options):
         onerror(PermissionError(13, "Permission denied", f"{top}/more"))
-        return walk(top)
+        return walk(top, **options)
 
     monkeypatch.setattr(os, "walk", walked)
     with pytest.raises(InputError, match=r'"more": the folder cannot be read \(Permission denied\)'):
         open_series(tmp_path)
+
+
+def test_a_slice_that_lost_its_content_in_a_folder_of_its_own_is_named(tmp_path):
+    for number, file in enumerate(write_series(tmp_path / "all")):
+        (tmp_path / "ct" / f"{number}").mkdir(parents=True)
+        file.rename(tmp_path / "ct" / f"{number}" / "image")
+    assert open_series(tmp_path / "ct").grid.shape == (7, 6, 5)
+    (tmp_path / "ct" / "4" / "image").write_bytes(b"")
+    with pytest.raises(InputError, match='"image": an empty file is among the slices'):
+        open_series(tmp_path / "ct")
+
+
+def test_slices_behind_a_link_to_a_folder_do_not_vanish(tmp_path):
+    files = write_series(tmp_path / "store")
+    (tmp_path / "ct" / "part1").mkdir(parents=True)
+    for file in files[:3]:
+        file.rename(tmp_path / "ct" / "part1" / file.name)
+    (tmp_path / "ct" / "part2").symlink_to(tmp_path / "store")
+    assert open_series(tmp_path / "ct").grid.shape == (7, 6, 5)
+    (tmp_path / "ct" / "part2").unlink()
+    (tmp_path / "ct" / "part2").symlink_to("gone")
+    with pytest.raises(InputError, match=r'"part2": a file that cannot be read \(No such file'):
+        open_series(tmp_path / "ct")
 
 
 def test_other_files_beside_slices_are_no_fault(tmp_path):
@@ -93,7 +116,8 @@ def test_other_files_beside_slices_are_no_fault(tmp_path):
     (tmp_path / "ct" / "notes.txt").write_text("seen")
     (tmp_path / "ct" / "0815").write_bytes(b"\0\x05\x16\x07" + bytes(160))  # from a zip of macOS
     (tmp_path / "ct" / "view.jpg").write_bytes(b"\xff\xd8\xff\xe0")
-    (tmp_path / "log").touch()  # in a folder without slices
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git" / "lock").touch()
     assert open_series(tmp_path).warnings == ()
 
 
