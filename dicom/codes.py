@@ -6,11 +6,14 @@ import hashlib
 import re
 from typing import TYPE_CHECKING
 
+from ..runtime.errors import InputError
+
 if TYPE_CHECKING:
     from pydicom.sr.coding import Code
 
 _OWN_SCHEME = "99BEDSIDE"  # a private scheme, as PS3.16 wants it named
 _LONGEST_VALUE = 16
+_LONGEST_TEXT = 64  # of a Long String (PS3.5, 6.2)
 
 # Words of a label's name, in alphabetical order and without its side → keyword of the SNOMED CT code in DICOM's own
 # dictionary (PS3.16, annex D).
@@ -80,6 +83,17 @@ def segment_code(label: str) -> tuple[Code, Code | None]:
     if len(sides) < 2 and organ in _KEYWORDS:
         return getattr(codes.SCT, _KEYWORDS[organ]), modifier
     return Code(_private_value(label), _OWN_SCHEME, label[:64]), modifier
+
+
+def label_text(label: str) -> str:
+    """Returns a label's name as DICOM holds it: its first 64 characters.
+
+    Raises:
+        InputError: it has a backslash, which separates values in DICOM (PS3.5, 6.2).
+    """
+    if "\\" in label:
+        raise InputError(f'label "{label}": no DICOM result holds a backslash; write a .nii.gz, or rename the label')
+    return label[:_LONGEST_TEXT]
 
 
 def _private_value(label: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .. import __version__
 from ..runtime.errors import MissingExtraError
 from ..runtime.files.atomic import atomic_write
-from .codes import segment_code
+from .codes import label_text, segment_code
 from .quiet import quiet_libraries
 from .references import SOFTWARE, ResultIdentity, read_header, refusing, series_headers, series_number
 from .series import DicomSeries
@@ -110,7 +110,7 @@ def _content(
         organ, side = segment_code(name)
         groups.append(
             sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
-                tracking_identifier=sr.TrackingIdentifier(UID(), name[:64]),
+                tracking_identifier=sr.TrackingIdentifier(UID(), label_text(name)),
                 referenced_segment=sr.ReferencedSegment(
                     segments.SOPClassUID,
                     segments.SOPInstanceUID,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .. import __version__
 from ..runtime.errors import InputError, MissingExtraError
 from ..runtime.files.atomic import atomic_write
-from .codes import segment_code
+from .codes import label_text, segment_code
 from .frames import Frame
 from .functional_groups import share_planes
 from .quiet import quiet_libraries
@@ -160,7 +160,7 @@ def _descriptions(names: Sequence[str], bundle_sha256: str) -> list[SegmentDescr
         organ, side = segment_code(name)
         segment = highdicom.seg.SegmentDescription(
             segment_number=number,
-            segment_label=name[:64],
+            segment_label=label_text(name),
             segmented_property_category=codes.SCT.AnatomicalStructure,
             segmented_property_type=organ,
             algorithm_type=highdicom.seg.SegmentAlgorithmTypeValues.AUTOMATIC,

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from .. import __version__
 from ..runtime.errors import MissingExtraError
 from ..runtime.files.atomic import atomic_write
-from .codes import segment_code
+from .codes import label_text, segment_code
 from .contour_writer import Contour, Region, encoded, write_regions
 from .frames import Frame
 from .outlines import outlines
@@ -166,7 +166,7 @@ def _region(number: int, name: str, frame_of_reference: str, bundle_sha256: str)
     return _item(
         ROINumber=number,
         ReferencedFrameOfReferenceUID=frame_of_reference,
-        ROIName=name[:64],
+        ROIName=label_text(name),
         ROIDescription=f"bundle {bundle_sha256}"[:1024],
         ROIGenerationAlgorithm="AUTOMATIC",
         ROIGenerationDescription=f"{SOFTWARE} {__version__}",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from bedside.dicom.codes import segment_code
+from bedside.dicom.codes import label_text, segment_code
+from bedside.runtime.errors import InputError
 from bedside.runtime.task_presets import PRESETS, load_task
 
 LABELS = sorted({label for preset in PRESETS for label in load_task(preset).labels[1:]})
@@ -66,3 +67,10 @@ def test_a_name_that_says_more_than_an_organ_has_a_private_code(label, side):
     organ, modifier = segment_code(label)
     assert (organ.value, organ.scheme_designator, organ.meaning) == (label, "99BEDSIDE", label)
     assert (modifier.meaning if modifier else None) == side
+
+
+def test_the_text_of_a_label_is_as_long_as_dicom_allows():
+    assert label_text("liver") == "liver"
+    assert label_text("o" * 70) == "o" * 64
+    with pytest.raises(InputError, match="no DICOM result holds a backslash"):
+        label_text("liver\\vein")

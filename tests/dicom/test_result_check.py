@@ -28,6 +28,14 @@ def test_a_label_that_no_result_can_hold_is_refused(tmp_path, wanted, what):
         check_results(series, ("background", b"liver"), **{"segmentation": False, wanted: True})
 
 
+@pytest.mark.parametrize("wanted", ["segmentation", "contours"])
+def test_a_label_with_a_backslash_is_refused_as_it_would_become_two_values(tmp_path, wanted):
+    write_series(tmp_path / "ct")
+    series = open_series(tmp_path / "ct")
+    with pytest.raises(InputError, match=r'label ".*": no DICOM result holds a backslash; write a \.nii\.gz'):
+        check_results(series, ("background", "liver\\vein"), **{"segmentation": False, wanted: True})
+
+
 def test_a_header_without_a_class_is_refused_only_where_a_result_is_wanted(tmp_path):
     files = write_series(tmp_path / "ct")
     for file in files:
