@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from .scans.nifti import read_volume as read_volume
     from .scans.nifti import write_volume as write_volume
     from .scans.volume import Volume as Volume
+    from .segmentation_options import SegmentationOptions as SegmentationOptions
     from .segmenter import Segmenter as Segmenter
     from .task import Task as Task
     from .task_presets import load_task as load_task
@@ -67,6 +68,7 @@ _HOME = {
     "Postprocessing": "labels.postprocess",
     "ResourceError": "errors",
     "Result": "result",
+    "SegmentationOptions": "segmentation_options",
     "Segmenter": "segmenter",
     "SigningKey": "bundles.signing",
     "Task": "task",

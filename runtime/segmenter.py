@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Generator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import TypeAlias
 
 from nibabel.nifti1 import Nifti1Pair
@@ -182,41 +182,37 @@ class Segmenter:
             UsageError: an argument has the wrong type or is out of range, the task has no such label, or the segmenter
                 is closed or was made before this process was forked.
         """
-        given = SegmentationOptions(overlap, skip_air, cancel, postprocessing, use_locator, replace_nan, volume, prefer)
-        return self._segment(scan, progress, given)
+        options = SegmentationOptions(
+            overlap=overlap,
+            skip_air=skip_air,
+            use_locator=use_locator,
+            volume=volume,
+            replace_nan=replace_nan,
+            prefer=prefer,
+            postprocessing=postprocessing,
+        )
+        arguments.optional(arguments.callback, "progress", progress, "done", "total")
+        with self.reserve(scan, options, cancel=cancel) as reserved:
+            return reserved.run(progress)
 
+    @contextmanager
     def reserve(
         self,
         scan: Scannable,
-        overlap: float | None = None,
-        skip_air: bool = True,
-        cancel: Cancel | None = None,
+        options: SegmentationOptions | None = None,
         *,
-        volume: int | None = None,
-        replace_nan: float | None = None,
-        prefer: Form | None = None,
-        postprocessing: Postprocessing | None = None,
-        use_locator: bool = True,
+        cancel: Cancel | None = None,
         afterwards: int = 0,
-    ) -> AbstractContextManager[ReservedScan]:
+    ) -> Generator[ReservedScan]:
         """Opens a scan and reserves its memory for the ``with`` block, in which `ReservedScan.run` segments it.
 
         For callers that accept scans before they segment them: what was accepted then has its memory.
 
         Args:
-            scan: as in `segment`, like all arguments.
-            overlap: as in `segment`.
-            skip_air: as in `segment`.
+            scan: as in `segment`.
+            options: how to segment it; None for all as the bundle says.
             cancel: as in `segment`.
-            volume: as in `segment`.
-            replace_nan: as in `segment`.
-            prefer: as in `segment`.
-            postprocessing: as in `segment`.
-            use_locator: as in `segment`.
             afterwards: bytes that the caller takes within the block beside the label map, once the scan is segmented.
-
-        Returns:
-            A context manager; on entry it opens the scan, reserves its memory, or raises.
 
         Raises:
             InputError: the scan is refused.
@@ -224,23 +220,12 @@ class Segmenter:
             Cancelled: ``cancel()`` returned true.
             UsageError: as in `segment`.
         """
-        given = SegmentationOptions(overlap, skip_air, cancel, postprocessing, use_locator, replace_nan, volume, prefer)
-        return self._reserve(scan, given, arguments.whole_number("afterwards", afterwards, 0))
-
-    def release_engines(self) -> None:
-        """Frees the networks, which another process has opened and run: from then on scans are only reserved here."""
-        self._model = self._model.released()
-
-    def _segment(self, scan: Scannable, progress: Progress | None, options: SegmentationOptions) -> Result:
         self.check_usable()
-        arguments.optional(arguments.callback, "progress", progress, "done", "total")
-        with self._reserve(scan, options) as reserved:
-            return reserved.run(progress)
-
-    @contextmanager
-    def _reserve(self, scan: Scannable, options: SegmentationOptions, afterwards: int = 0) -> Generator[ReservedScan]:
-        self.check_usable()
-        hooks = Hooks(None, options.cancel)
+        options = SegmentationOptions() if options is None else options
+        arguments.instance("options", options, SegmentationOptions)
+        arguments.optional(arguments.callback, "cancel", cancel, does="that says whether to stop")
+        afterwards = arguments.whole_number("afterwards", afterwards, 0)
+        hooks = Hooks(None, cancel)
         image = ImageMemory.of(scan)
         with self._model.holding(image.held, *_IMAGE):
             with self._model.holding(image.reading, *_IMAGE):
@@ -255,6 +240,10 @@ class Segmenter:
             with reservations().reserve(choose) as plan:
                 hooks.stop_if_cancelled()  # it may have waited for another scan's plan
                 yield ReservedScan(request, plan, self._model, locator, hooks, self.check_usable)
+
+    def release_engines(self) -> None:
+        """Frees the networks, which another process has opened and run: from then on scans are only reserved here."""
+        self._model = self._model.released()
 
     def check_usable(self) -> None:
         """Raises UsageError if the segmenter is closed, or was made before this process was forked."""
@@ -294,6 +283,13 @@ class Segmenter:
             UsageError: another argument has the wrong type or is out of range.
         """
         data = as_voxels("volume", hu)
-        scan = Volume(data, Grid(data.shape, affine))
-        given = SegmentationOptions(overlap, skip_air, cancel, postprocessing, use_locator, replace_nan)
-        return self._segment(scan, progress, given)
+        return self.segment(
+            Volume(data, Grid(data.shape, affine)),
+            overlap,
+            skip_air,
+            progress,
+            cancel,
+            replace_nan=replace_nan,
+            postprocessing=postprocessing,
+            use_locator=use_locator,
+        )

@@ -33,13 +33,9 @@ def take_in(job: Job, options: ScanOptions, settings: Settings) -> None:
         RefusedError: there is no room on the disk.
         OSError: the disk is full all the same.
     """
-    job.scan, job.options = opened(job.folder, options, settings), options
+    job.scan, job.options = opened(job.folder, options, settings), options.of_segmentation()
     reserving = job.bundle.segmenter.reserve(
-        job.scan,
-        cancel=job.cancelled,
-        volume=options.volume,
-        prefer=options.prefer,
-        afterwards=_result_bytes(job.scan),
+        job.scan, job.options, cancel=job.cancelled, afterwards=_result_bytes(job.scan)
     )
     job.reserved = job.reservation.enter_context(reserving)
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..runtime.errors import ExitCode
+from ..runtime.segmentation_options import SegmentationOptions
 from .answers import JobAnswer, ResultAnswer, State
 from .refusal import Failure
-from .scan_options import ScanOptions
 from .segmenting import WANTED, Answer, ScanItem
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Job:
         self.reservation = ExitStack()  # closing it gives the scan's memory back
         self.scan: Path | DicomSeries | None = None
         self.reserved: ReservedScan | None = None
-        self.options = ScanOptions()
+        self.options = SegmentationOptions()
         self.converting = threading.Lock()
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -98,8 +98,7 @@ class Job:
         (self.folder / WANTED).touch()
         if self.cancelled():  # meanwhile
             (self.folder / WANTED).unlink(missing_ok=True)
-        options, plan = self.options, self.reserved.plan
-        return ScanItem(self.bundle.name, self.folder, self.scan, plan, options.volume, options.prefer)
+        return ScanItem(self.bundle.name, self.folder, self.scan, self.reserved.plan, self.options)
 
     def progress(self, done: int, total: int) -> None:
         """Notes the windows that are done."""

@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from ..runtime.segmentation_options import SegmentationOptions
+
 
 class ScanOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How to read an uploaded scan; the query of a request.
@@ -23,3 +25,11 @@ class ScanOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     fill_gaps: bool = False
     volume: int | None = None
     prefer: Literal["sform", "qform"] | None = None
+
+    def of_segmentation(self) -> SegmentationOptions:
+        """Returns those of them that the segmenter takes.
+
+        Raises:
+            UsageError: one is out of range.
+        """
+        return SegmentationOptions(volume=self.volume, prefer=self.prefer)

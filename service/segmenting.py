@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..dicom import DicomSeries
     from ..runtime.execution_plan import ScanPlan
     from ..runtime.result import Result
-    from ..runtime.scans.sform_qform import Form
+    from ..runtime.segmentation_options import SegmentationOptions
     from ..runtime.segmenter import Segmenter
 
 LABELS, SEGMENTATION, WANTED = "labels.nii.gz", "segmentation.dcm", "wanted"
@@ -39,16 +39,14 @@ class ScanItem:
         folder: the job's folder; the job is cancelled when the file `WANTED` in it is no longer there.
         scan: the NIfTI file, or the series.
         plan: how it is segmented.
-        volume: index of the volume in a 4D file.
-        prefer: sform or qform, where they disagree.
+        options: those that its memory was reserved with.
     """
 
     bundle: str
     folder: Path
     scan: Path | DicomSeries
     plan: ScanPlan
-    volume: int | None = None
-    prefer: Form | None = None
+    options: SegmentationOptions
 
     def is_cancelled(self) -> bool:
         """Whether nobody wants the result any more."""
@@ -100,9 +98,7 @@ class Segmenting:
 
 def _segmented(item: ScanItem, segmenter: Segmenter, progress: Progress) -> ResultAnswer:
     """Segments a scan, writes its files, and returns what the API answers about it."""
-    result = run_planned(
-        segmenter, item.scan, item.plan, progress, item.is_cancelled, volume=item.volume, prefer=item.prefer
-    )
+    result = run_planned(segmenter, item.scan, item.plan, item.options, progress=progress, cancel=item.is_cancelled)
     result.save(item.folder / LABELS)
     warnings = [for_clients(each) for each in result.warnings]
     is_written = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -188,20 +188,24 @@ class Segment:
         return self.jobs.requested(jobs=self.workers or 1, threads=self.threads or 1, folder=self.output)
 
     def _job(self) -> SegmentJob:
-        prefer: Literal["sform", "qform"] | None = "sform" if self.use_sform else "qform" if self.use_qform else None
+        from ...runtime.segmentation_options import SegmentationOptions
+
+        options = SegmentationOptions(
+            overlap=self.overlap,
+            skip_air=not self.no_skip_air,
+            use_locator=not self.no_locator,
+            volume=self.volume,
+            replace_nan=self.replace_nan,
+            prefer="sform" if self.use_sform else "qform" if self.use_qform else None,
+            postprocessing=self.postprocessing.requested(none=self.no_postprocessing),
+        )
         return SegmentJob(
             bundle=self.bundle,
+            options=options,
             engine=self.engine,
             precision=self.precision,
             device=self.device,
             trust=None if self.trust is None else tuple(self.trust),
             threads=self.threads,
             memory_limit=None if self.memory_limit is None else self.memory_limit * 2**20,
-            overlap=self.overlap,
-            skip_air=not self.no_skip_air,
-            use_locator=not self.no_locator,
-            volume=self.volume,
-            replace_nan=self.replace_nan,
-            prefer=prefer,
-            postprocessing=self.postprocessing.requested(none=self.no_postprocessing),
         )

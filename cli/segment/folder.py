@@ -68,7 +68,7 @@ def segment_folder(
     cases = find_cases(scans, outputs)
     left_out = folders_left_out(scans, outputs, cases)
     with Bundle.open(job.bundle, job.trust) as bundle:
-        setup = Setup.of(bundle, job.options)
+        setup = Setup.of(bundle, job.for_record())
         job = replace(job, bundle_sha256=bundle.sha256)
     with sole_process(outputs, _LOCK, "writes label maps", "wait for it, or choose another -o"):
         journal = Journal(setup=setup, machine=Machine.this(), threads=job.threads, workers=workers)

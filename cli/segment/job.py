@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from ...runtime.errors import BundleError
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from ...runtime.labels.postprocess import Postprocessing
     from ...runtime.record import Outcome
     from ...runtime.reserved_scan import ReservedScan
     from ...runtime.scans.scan_source import ScanSource
+    from ...runtime.segmentation_options import SegmentationOptions
     from ...runtime.segmenter import Segmenter
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SegmentJob:
     """Arguments of `Segmenter.load` and `Segmenter.reserve`; see there.
 
@@ -28,18 +28,12 @@ class SegmentJob:
     """
 
     bundle: Path
+    options: SegmentationOptions
     engine: str = "auto"
     precision: str = "auto"
     threads: int | None = None
     memory_limit: int | None = None
-    overlap: float | None = None
-    skip_air: bool = True
-    volume: int | None = None
-    replace_nan: float | None = None
-    prefer: Literal["sform", "qform"] | None = None
-    postprocessing: Postprocessing | None = None
     device: str = "auto"
-    use_locator: bool = True
     trust: tuple[Path, ...] | None = None
     bundle_sha256: str | None = None
 
@@ -78,12 +72,7 @@ class SegmentJob:
             scan: the scan.
             afterwards: bytes taken within the block beside the label map, once the scan is segmented.
         """
-        return segmenter.reserve(scan, afterwards=afterwards, **self._options)
-
-    @property
-    def _options(self) -> dict[str, Any]:
-        names = ("overlap", "skip_air", "volume", "replace_nan", "prefer", "postprocessing", "use_locator")
-        return {name: getattr(self, name) for name in names}
+        return segmenter.reserve(scan, self.options, afterwards=afterwards)
 
     def like(self, earlier: Outcome) -> SegmentJob:
         """Returns the same job with engine, precision and device of an earlier label map where they are ``auto``."""
@@ -112,20 +101,9 @@ class SegmentJob:
         trust = None if self.trust is None else tuple(path.absolute() for path in self.trust)
         return replace(self, bundle=self.bundle.absolute(), trust=trust)
 
-    @property
-    def options(self) -> dict[str, Any]:
-        """The options that may change labels, for the record; without paths, threads and memory limit."""
+    def for_record(self) -> dict[str, Any]:
+        """Returns the options that may change labels, for the record; without paths, threads and memory limit."""
         import msgspec
 
-        return {
-            "engine": self.engine,
-            "precision": self.precision,
-            "device": self.device,
-            "overlap": self.overlap,
-            "skip_air": self.skip_air,
-            "use_locator": self.use_locator,
-            "volume": self.volume,
-            "replace_nan": self.replace_nan,
-            "prefer": self.prefer,
-            "postprocessing": msgspec.json.decode(msgspec.json.encode(self.postprocessing)),
-        }
+        auto = {"engine": self.engine, "precision": self.precision, "device": self.device}
+        return {**auto, **msgspec.json.decode(msgspec.json.encode(self.options))}

@@ -99,6 +99,6 @@ def segment_scan(
 def _save_record(path: Path, job: SegmentJob, segmenter: Segmenter, outcome: Outcome) -> None:
     from ...runtime.record import Machine, RunRecord, Setup
 
-    setup = Setup.of(segmenter.bundle, job.options)
+    setup = Setup.of(segmenter.bundle, job.for_record())
     done = RunRecord(setup=setup, machine=Machine.this(), threads=job.threads, choice=segmenter.choice, outcome=outcome)
     done.save(path)

@@ -6,6 +6,7 @@ from bedside.runtime import (
     Bundle,
     Grid,
     Postprocessing,
+    SegmentationOptions,
     Segmenter,
     Task,
     Volume,
@@ -87,4 +88,6 @@ def test_tasks(refusals):
     assert refusals(Foreground, {"above": -500, "relative": False}) == set()
     settings = {"largest_component": (), "min_volume_ml": {}, "within_body": False}
     assert refusals(Postprocessing, settings) == set()
+    options = dict.fromkeys(["overlap", "volume", "replace_nan", "prefer", "postprocessing"])
+    assert refusals(SegmentationOptions, {**options, "skip_air": True, "use_locator": True}) == set()
     assert refusals(load_task, {"source": "btcv"}) == {"source"}

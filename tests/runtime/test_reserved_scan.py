@@ -3,7 +3,7 @@
 import nibabel as nib
 import numpy as np
 import pytest
-from bedside.runtime import Grid, Postprocessing, ResourceError, Segmenter, Volume
+from bedside.runtime import Grid, Postprocessing, ResourceError, SegmentationOptions, Segmenter, Volume
 from bedside.runtime.labels import postprocess
 from bedside.runtime.memory.reservations import reservations
 from bedside.runtime.memory.resident import resident_bytes
@@ -37,7 +37,7 @@ def test_post_processing_takes_what_the_windows_no_longer_need(bundle_path, monk
     monkeypatch.setattr(postprocess, "find_components", noted)
     with (
         Segmenter.load(bundle_path, engine="onnxruntime", threads=1) as seg,
-        seg.reserve(Volume(hu, Grid(hu.shape, AFFINE)), postprocessing=LARGEST) as reserved,
+        seg.reserve(Volume(hu, Grid(hu.shape, AFFINE)), SegmentationOptions(postprocessing=LARGEST)) as reserved,
     ):
         before = reservations()._bytes
         assert np.any(reserved.run().labels)

@@ -1,16 +1,16 @@
-"""What the caller leaves open comes from the bundle, and wrong options are refused before the scan is touched."""
+"""Options are checked where they are made, and what the caller leaves open comes from the bundle."""
 
 from __future__ import annotations
+
+import pickle
 
 import msgspec
 import numpy as np
 import pytest
-from bedside.runtime import Bundle, Cancelled, Grid, Postprocessing, UsageError, Volume
+from bedside.runtime import Bundle, Cancelled, Grid, Postprocessing, SegmentationOptions, UsageError, Volume
 from bedside.runtime.hooks import Hooks
-from bedside.runtime.segmentation_options import SegmentationOptions
 
 SCAN = Volume(np.zeros((4, 4, 4), np.int16), Grid((4, 4, 4), np.eye(4)))
-OPEN = {"overlap": None, "skip_air": True, "cancel": None, "postprocessing": None, "use_locator": True}
 
 
 @pytest.fixture
@@ -19,9 +19,8 @@ def manifest(bundle_path):
         return msgspec.structs.replace(bundle.manifest, postprocessing=Postprocessing(largest_component=("fat",)))
 
 
-def requested(manifest, scan=SCAN, **options):
-    given = SegmentationOptions(**{**OPEN, **options})
-    return given.request(scan, manifest, Hooks(cancel=given.cancel))
+def requested(manifest, scan=SCAN, cancel=None, **options):
+    return SegmentationOptions(**options).request(scan, manifest, Hooks(cancel=cancel))
 
 
 def test_overlap_and_post_processing_are_the_bundles_unless_given(manifest):
@@ -32,19 +31,42 @@ def test_overlap_and_post_processing_are_the_bundles_unless_given(manifest):
 
 
 @pytest.mark.parametrize(
-    ("option", "value"),
+    ("option", "value", "expected"),
     [
-        ("overlap", 1.0),
-        ("skip_air", "no"),
-        ("use_locator", 2),
-        ("cancel", True),
-        ("postprocessing", {}),
-        ("postprocessing", Postprocessing(largest_component=("heart",))),
+        ("overlap", 1.0, "0 ≤ overlap < 1, got 1"),
+        ("skip_air", "no", 'True or False, got "no"'),
+        ("use_locator", 2, "True or False, got 2"),
+        ("volume", -1, "a whole number from 0 up, got -1"),
+        ("replace_nan", "0", 'a finite number, got "0"'),
+        ("prefer", "SFORM", 'sform, qform, got "SFORM"'),
+        ("postprocessing", {}, "a Postprocessing, got a dict"),
     ],
 )
-def test_a_wrong_option_is_refused_although_the_scan_is_missing(manifest, tmp_path, option, value):
-    with pytest.raises(UsageError, match="heart" if isinstance(value, Postprocessing) else option):
-        requested(manifest, tmp_path / "none.nii", **{option: value})
+def test_a_wrong_option_is_refused_where_the_options_are_made(option, value, expected):
+    with pytest.raises(UsageError) as caught:
+        SegmentationOptions(**{option: value})
+    assert str(caught.value) == f"{option}: expected {expected}"
+
+
+def test_options_have_no_order():
+    with pytest.raises(TypeError, match="positional"):
+        SegmentationOptions(0.5, False)
+
+
+def test_numpys_numbers_become_pythons_so_that_a_record_can_hold_them():
+    given = SegmentationOptions(
+        overlap=np.float32(0.5), skip_air=np.bool_(False), volume=np.int64(2), replace_nan=np.int16(0)
+    )
+    assert [type(each) for each in (given.overlap, given.skip_air, given.volume, given.replace_nan)] == [
+        float, bool, int, float,
+    ]  # fmt: skip
+    assert given == SegmentationOptions(overlap=0.5, skip_air=False, volume=2, replace_nan=0.0)
+    assert pickle.loads(pickle.dumps(given)) == given
+
+
+def test_a_label_that_the_task_lacks_is_refused_although_the_scan_is_missing(manifest, tmp_path):
+    with pytest.raises(UsageError, match="heart"):
+        requested(manifest, tmp_path / "none.nii", postprocessing=Postprocessing(largest_component=("heart",)))
 
 
 def test_a_cancelled_call_opens_no_scan(manifest, tmp_path):

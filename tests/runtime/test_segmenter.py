@@ -261,6 +261,19 @@ class TestReserve:
         with seg.reserve(scan):
             pass
 
+    @pytest.mark.parametrize(
+        ("given", "told"),
+        [
+            ({"options": 0.5}, "options: expected a SegmentationOptions, got 0.5"),
+            ({"cancel": True}, "cancel: expected a function cancel() that says whether to stop, got True"),
+            ({"afterwards": -1}, "afterwards: expected a whole number from 0 up, got -1"),
+        ],
+    )
+    def test_a_wrong_argument_is_refused_although_the_scan_is_missing(self, seg, tmp_path, given, told):
+        with pytest.raises(UsageError) as caught, seg.reserve(tmp_path / "none.nii", **given):
+            pass
+        assert str(caught.value) == told
+
     def test_what_is_cancelled_meanwhile_is_not_segmented(self, seg):
         stop = threading.Event()
         hu, _ = phantom()

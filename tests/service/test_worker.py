@@ -13,7 +13,7 @@ import httpx
 import numpy as np
 import psutil
 import pytest
-from bedside.runtime import InputError
+from bedside.runtime import InputError, SegmentationOptions
 from bedside.runtime.memory.memory_limit import MemoryBudget
 from bedside.runtime.memory.reservations import reservations
 from bedside.runtime.memory.resident import owed_bytes, resident_bytes
@@ -133,7 +133,7 @@ def test_the_label_map_stays_whatever_keeps_the_dicom_segmentation_back(tmp_path
     monkeypatch.setattr(segmenting, "warm_up", lambda engine: None)
     monkeypatch.setattr(segmenting, "run_planned", lambda *_, **__: result)
     with Segmenting((Source(),)).ready() as answer:
-        made = answer(ScanItem("toy", tmp_path, object(), None), lambda *_: None)
+        made = answer(ScanItem("toy", tmp_path, object(), None, SegmentationOptions()), lambda *_: None)
     assert (tmp_path / "labels.nii.gz").read_bytes() == b"labels"
     (warning,) = made.warnings
     assert warning.startswith("there is no DICOM segmentation of this series: a fault in bedside (AttributeError)")
@@ -174,7 +174,7 @@ def test_an_error_is_an_answer_without_values_of_the_scan(tmp_path, monkeypatch,
 
     monkeypatch.setattr("bedside.service.segmenting.warm_up", lambda engine: None)
     monkeypatch.setattr("bedside.service.segmenting.run_planned", failing)
-    item = ScanItem("toy", tmp_path, tmp_path / "scan.nii", None)
+    item = ScanItem("toy", tmp_path, tmp_path / "scan.nii", None, SegmentationOptions())
     with Segmenting((Source(),)).ready() as answer:
         assert answer(Started(), print) == Started()
         for _ in range(2):

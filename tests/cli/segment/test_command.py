@@ -22,6 +22,7 @@ app.command()(typer_function(Segment))
         (["-o", "labels.png"], "expected a name ending in .nii"),
         (["-o", "ct.nii.gz"], "-i and -o are the same file"),
         (["-o", "labels.nii.gz", "--use-sform", "--use-qform"], "exclude each other"),
+        (["-o", "labels.nii.gz", "--overlap", "1.5"], "overlap: expected 0 ≤ overlap < 1, got 1.5"),
     ],
 )
 def test_wrong_calls_are_refused_before_anything_is_loaded(scan, tmp_path, monkeypatch, arguments, message):

@@ -120,6 +120,12 @@ def test_the_exit_code_is_the_worst(bundle_path, scans, tmp_path, monkeypatch, f
     assert len(done.stderr.splitlines()) == len(faults)
 
 
+def test_an_option_out_of_range_leaves_no_record_of_a_run(bundle_path, scans, tmp_path, run):
+    with pytest.raises(UsageError, match=r"overlap: expected 0 ≤ overlap < 1, got 1\.5"):
+        run(bundle_path, scans, tmp_path / "out", "--overlap", "1.5")
+    assert not (tmp_path / "out").exists()
+
+
 def test_what_is_wrong_for_every_scan_stops_all(bundle_path, scans, tmp_path, segmented, run):
     with pytest.raises(UsageError, match='got "heart"'):
         run(bundle_path, scans, tmp_path / "out", "--largest-component", "heart")

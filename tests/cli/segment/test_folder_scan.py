@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from bedside.cli.segment.folder_scan import FolderScan
 from bedside.cli.segment.job import SegmentJob
-from bedside.runtime import BundleError, InputError, UsageError
+from bedside.runtime import BundleError, InputError, SegmentationOptions, UsageError
 
 
 class Job:
@@ -75,7 +75,9 @@ def test_the_hash_is_that_of_the_scan_that_was_segmented_whatever_is_in_its_plac
         elif done == total:
             scan.unlink()
 
-    job = SegmentJob(bundle_path, "onnxruntime", "fp32", 1)
+    job = SegmentJob(
+        bundle=bundle_path, options=SegmentationOptions(), engine="onnxruntime", precision="fp32", threads=1
+    )
     with job.load() as segmenter:
         outcome = FolderScan(scan, output).run(job, segmenter, another)
     assert (outcome.exit_code, outcome.error, outcome.input_sha256) == (0, None, before)
