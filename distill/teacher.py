@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..runtime.bundles.bundle import Bundle
 from ..runtime.engine_selection.engine_choice import open_for_bundle
+from ..runtime.engine_selection.engine_request import EngineRequest
 from ..runtime.engines import Engine
 from ..runtime.files.hashing import file_sha256
 from ..runtime.preprocessing.preprocess import to_model_input
@@ -150,7 +151,7 @@ class EngineNetwork(torch.nn.Module):
 
 def _of_bundle(path: Path) -> Teacher:
     with Bundle.open(path) as bundle:
-        engine = open_for_bundle(bundle, precision="fp32", threads=torch.get_num_threads()).engine
+        engine = open_for_bundle(bundle, EngineRequest(precision="fp32", threads=torch.get_num_threads())).engine
         manifest = bundle.manifest
         learned_from = LearnedFrom.of_bundle(manifest)
         network, name = EngineNetwork(engine).eval(), path.resolve().name

@@ -21,6 +21,7 @@ from .scans.nifti import check_size
 
 if TYPE_CHECKING:
     from .bundles.bundle import Bundle
+    from .engine_selection.engine_request import EngineRequest
     from .request import SegmentationRequest
 
 
@@ -52,23 +53,9 @@ class OpenedModel:
     locator: Locator | None = None
 
     @classmethod
-    def open(
-        cls,
-        bundle: Bundle,
-        engine: str,
-        precision: str,
-        threads: int | None,
-        memory_limit: int | None,
-        self_test: bool,
-        device: str,
-    ) -> OpenedModel:
-        """Opens a bundle's networks; arguments and errors are those of `Segmenter.load`."""
-        return cls._opened(
-            bundle,
-            lambda: open_for_bundle(bundle, engine, precision, threads, memory_limit, self_test, device),
-            memory_limit,
-            self_test,
-        )
+    def open(cls, bundle: Bundle, asked: EngineRequest) -> OpenedModel:
+        """Opens a bundle's networks as requested; errors are those of `Segmenter.load`."""
+        return cls._opened(bundle, lambda: open_for_bundle(bundle, asked), asked.memory_limit, asked.self_test)
 
     @classmethod
     def chosen(cls, bundle: Bundle, choice: EngineChoice, memory_limit: int | None) -> OpenedModel:

@@ -11,11 +11,12 @@ from typing import TypeAlias
 from nibabel.nifti1 import Nifti1Pair
 from numpy.typing import ArrayLike
 
-from . import arguments, spelling
+from . import arguments
 from .bundles.bundle import Bundle
 from .bundles.trusted_keys import Trust
 from .engine_selection.engine_choice import EngineChoice
-from .engines import ENGINES, PRECISIONS, Engine, device_name
+from .engine_selection.engine_request import EngineRequest
+from .engines import Engine, closed_on_error
 from .errors import UsageError
 from .execution_plan import ScanPlan
 from .hooks import Cancel, Hooks, Progress
@@ -88,19 +89,22 @@ class Segmenter:
                 device.
             ResourceError: there is no memory for the model, or no disk space to unpack a zip.
         """
-        threads = arguments.optional(arguments.whole_number, "threads", threads, 1, arguments.MOST_THREADS)
-        memory_limit = arguments.optional(arguments.whole_number, "memory_limit", memory_limit, 1)
-        self_test = arguments.flag("self_test", self_test)
-        engine = spelling.known("engine", engine, ("auto", *ENGINES))
-        precision = spelling.one_of("precision", precision, ("auto", *PRECISIONS))
-        device = device_name(arguments.text("device", device))
-        bundle = Bundle.open(path, trust)
-        try:
-            model = OpenedModel.open(bundle, engine, precision, threads, memory_limit, self_test, device)
-        except BaseException:
-            bundle.close()
-            raise
-        return cls(bundle, model)
+        asked = EngineRequest(
+            engine=engine,
+            precision=precision,
+            device=device,
+            threads=threads,
+            memory_limit=memory_limit,
+            self_test=self_test,
+        )
+        return cls.open(path, asked, trust)
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str], asked: EngineRequest, trust: Trust | None = None) -> Segmenter:
+        """As `load`, with all that chooses and limits the engine in one object; raises what `load` raises."""
+        asked = asked.checked()
+        with closed_on_error(Bundle.open(path, trust)) as bundle:
+            return cls(bundle, OpenedModel.open(bundle, asked))
 
     def __enter__(self) -> Segmenter:
         return self

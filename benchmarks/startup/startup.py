@@ -50,12 +50,13 @@ def start(bundle: Path, engine: str, precision: str, threads: int | None, begun:
     from bedside.cli.segment import command  # noqa: F401 - its own imports
     from bedside.runtime.bundles.bundle import Bundle
     from bedside.runtime.engine_selection.engine_choice import open_for_bundle
+    from bedside.runtime.engine_selection.engine_request import EngineRequest
     from bedside.runtime.segmenter import Segmenter  # noqa: F401
 
     stages.mark("imports")
     with Bundle.open(bundle) as opened:
         stages.mark("verify")
-        ready = open_for_bundle(opened, engine, precision, threads)
+        ready = open_for_bundle(opened, EngineRequest(engine=engine, precision=precision, threads=threads))
         stages.mark("open")
         ready.engine.infer(np.zeros((1, 1, *ready.engine.patch_dhw), np.float32))
         stages.mark("first window")

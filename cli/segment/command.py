@@ -188,8 +188,16 @@ class Segment:
         return self.jobs.requested(jobs=self.workers or 1, threads=self.threads or 1, folder=self.output)
 
     def _job(self) -> SegmentJob:
+        from ...runtime.engine_selection.engine_request import EngineRequest
         from ...runtime.segmentation_options import SegmentationOptions
 
+        engine = EngineRequest(
+            engine=self.engine,
+            precision=self.precision,
+            device=self.device,
+            threads=self.threads,
+            memory_limit=None if self.memory_limit is None else self.memory_limit * 2**20,
+        )
         options = SegmentationOptions(
             overlap=self.overlap,
             skip_air=not self.no_skip_air,
@@ -201,11 +209,7 @@ class Segment:
         )
         return SegmentJob(
             bundle=self.bundle,
+            engine=engine,
             options=options,
-            engine=self.engine,
-            precision=self.precision,
-            device=self.device,
             trust=None if self.trust is None else tuple(self.trust),
-            threads=self.threads,
-            memory_limit=None if self.memory_limit is None else self.memory_limit * 2**20,
         )

@@ -71,7 +71,7 @@ def segment_folder(
         setup = Setup.of(bundle, job.for_record())
         job = replace(job, bundle_sha256=bundle.sha256)
     with sole_process(outputs, _LOCK, "writes label maps", "wait for it, or choose another -o"):
-        journal = Journal(setup=setup, machine=Machine.this(), threads=job.threads, workers=workers)
+        journal = Journal(setup=setup, machine=Machine.this(), threads=job.engine.threads, workers=workers)
         journal = journal.resumed(outputs, cases, force)
         todo = cases if force else journal.unfinished(cases)
         skipped = len(cases) - len(todo)
@@ -156,7 +156,7 @@ def _run(
         return
     with job.load() as segmenter:
         for case in cases:
-            yield case, case.run(job, segmenter, windows)
+            yield case, case.run(segmenter, job.options, windows)
 
 
 def _tell(

@@ -14,8 +14,8 @@ from ..terminal.failure import failure_of
 if TYPE_CHECKING:
     from ...runtime.hooks import Progress
     from ...runtime.record import Outcome
+    from ...runtime.segmentation_options import SegmentationOptions
     from ...runtime.segmenter import Segmenter
-    from .job import SegmentJob
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class FolderScan:
         """Returns the same scan for a process with another current folder."""
         return replace(self, scan=self.scan.absolute(), output=self.output.absolute())
 
-    def run(self, job: SegmentJob, segmenter: Segmenter, progress: Progress | None = None) -> Outcome:
+    def run(self, segmenter: Segmenter, options: SegmentationOptions, progress: Progress | None = None) -> Outcome:
         """Segments the scan and writes its label map; an error of this scan alone becomes its outcome.
 
         Raises:
@@ -56,7 +56,7 @@ class FolderScan:
         from ...runtime.record import Outcome
 
         try:
-            with job.reserve(segmenter, self.scan) as reserved:
+            with segmenter.reserve(self.scan, options) as reserved:
                 digest = reserved.sha256()
                 result = reserved.run(progress)
             result.save(self.output)

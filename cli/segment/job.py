@@ -9,31 +9,27 @@ from typing import TYPE_CHECKING, Any
 from ...runtime.errors import BundleError
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
+    from ...runtime.engine_selection.engine_request import EngineRequest
     from ...runtime.record import Outcome
-    from ...runtime.reserved_scan import ReservedScan
-    from ...runtime.scans.scan_source import ScanSource
     from ...runtime.segmentation_options import SegmentationOptions
     from ...runtime.segmenter import Segmenter
 
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentJob:
-    """Arguments of `Segmenter.load` and `Segmenter.reserve`; see there.
+    """Bundle, engine and options, the same for every scan.
 
     Attributes:
-        memory_limit: bytes one process may hold.
+        bundle: bundle directory or zip.
+        engine: the engine, and what one process may use of the machine.
+        options: as `Segmenter.reserve` takes them.
+        trust: as in `Segmenter.load`.
         bundle_sha256: SHA-256 of the only bundle that may be opened (`Bundle.sha256`); None for any.
     """
 
     bundle: Path
+    engine: EngineRequest
     options: SegmentationOptions
-    engine: str = "auto"
-    precision: str = "auto"
-    threads: int | None = None
-    memory_limit: int | None = None
-    device: str = "auto"
     trust: tuple[Path, ...] | None = None
     bundle_sha256: str | None = None
 
@@ -46,15 +42,7 @@ class SegmentJob:
         """
         from ...runtime.segmenter import Segmenter
 
-        segmenter = Segmenter.load(
-            self.bundle,
-            self.engine,
-            self.precision,
-            self.threads,
-            self.memory_limit,
-            device=self.device,
-            trust=self.trust,
-        )
+        segmenter = Segmenter.open(self.bundle, self.engine, self.trust)
         if self.bundle_sha256 not in (None, segmenter.bundle.sha256):
             segmenter.close()
             raise BundleError(
@@ -62,39 +50,20 @@ class SegmentJob:
             )
         return segmenter
 
-    def reserve(
-        self, segmenter: Segmenter, scan: Path | ScanSource, afterwards: int = 0
-    ) -> AbstractContextManager[ReservedScan]:
-        """Reserves the memory of one scan for the ``with`` block; raises what `Segmenter.reserve` raises.
-
-        Args:
-            segmenter: the opened bundle.
-            scan: the scan.
-            afterwards: bytes taken within the block beside the label map, once the scan is segmented.
-        """
-        return segmenter.reserve(scan, self.options, afterwards=afterwards)
-
     def like(self, earlier: Outcome) -> SegmentJob:
         """Returns the same job with engine, precision and device of an earlier label map where they are ``auto``."""
-        engine = earlier.engine if self.engine == "auto" else None
-        precision = earlier.precision if self.precision == "auto" else None
-        device = earlier.device if self.device == "auto" else None
-        return replace(
-            self,
-            engine=engine or self.engine,
-            precision=precision or self.precision,
-            device=device or self.device,
-        )
+        settled = self.engine.with_auto_as(earlier.engine, earlier.precision, earlier.device)
+        return replace(self, engine=settled)
 
     def for_several_machines(self) -> SegmentJob:
         """Returns the same job with the CPU, which every machine has, where the device is ``auto``."""
         from ...runtime.engines import CPU
 
-        return replace(self, device=CPU) if self.device == "auto" else self
+        return replace(self, engine=self.engine.with_auto_as(device=CPU))
 
     def with_threads(self, threads: int) -> SegmentJob:
         """Returns the same job for another number of CPU threads."""
-        return replace(self, threads=threads)
+        return replace(self, engine=replace(self.engine, threads=threads))
 
     def at_absolute_paths(self) -> SegmentJob:
         """Returns the same job for a process with another current folder."""
@@ -105,5 +74,6 @@ class SegmentJob:
         """Returns the options that may change labels, for the record; without paths, threads and memory limit."""
         import msgspec
 
-        auto = {"engine": self.engine, "precision": self.precision, "device": self.device}
-        return {**auto, **msgspec.json.decode(msgspec.json.encode(self.options))}
+        asked = self.engine
+        setting = {"engine": asked.engine, "precision": asked.precision, "device": asked.device}
+        return {**setting, **msgspec.json.decode(msgspec.json.encode(self.options))}

@@ -65,7 +65,7 @@ def segment_scan(
         try:
             scan = given.open()
             afterwards = 0 if isinstance(scan, Path) else as_dicom.bytes(scan, output)
-            with job.reserve(segmenter, scan, afterwards) as reserved:
+            with segmenter.reserve(scan, job.options, afterwards=afterwards) as reserved:
                 if not isinstance(scan, Path):
                     as_dicom.check_series(scan, segmenter, output)
                 digest = None if record is None else reserved.sha256()
@@ -99,6 +99,10 @@ def segment_scan(
 def _save_record(path: Path, job: SegmentJob, segmenter: Segmenter, outcome: Outcome) -> None:
     from ...runtime.record import Machine, RunRecord, Setup
 
-    setup = Setup.of(segmenter.bundle, job.for_record())
-    done = RunRecord(setup=setup, machine=Machine.this(), threads=job.threads, choice=segmenter.choice, outcome=outcome)
-    done.save(path)
+    RunRecord(
+        setup=Setup.of(segmenter.bundle, job.for_record()),
+        machine=Machine.this(),
+        threads=job.engine.threads,
+        choice=segmenter.choice,
+        outcome=outcome,
+    ).save(path)

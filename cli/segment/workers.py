@@ -31,7 +31,7 @@ class _Segmenting:
     @contextmanager
     def ready(self) -> Generator[Callable[[FolderScan, Progress], Outcome]]:
         with self.job.load() as segmenter:
-            yield lambda case, progress: case.run(self.job, segmenter, progress)
+            yield lambda case, progress: case.run(segmenter, self.job.options, progress)
 
     def failed(self, item: FolderScan, reason: str) -> Outcome:
         return item.failed(reason, ExitCode.RESOURCE)
@@ -73,6 +73,6 @@ def segment_in_workers(
     Raises:
         BedsideError: no scan can be segmented: the bundle is refused, or the options are wrong.
     """
-    job = job.with_threads(max(1, (job.threads or default_threads()) // workers))
+    job = job.with_threads(max(1, (job.engine.threads or default_threads()) // workers))
     # The first worker loads alone: it may have to find the fastest engine, and others would distort its timings.
     return run_in_workers(_Segmenting(job), cases, workers, progress, first_alone=True)

@@ -20,6 +20,7 @@ from ..engines import (
 )
 from ..errors import BundleError, UsageError
 from ..files.machine_cache import MachineCache
+from .engine_request import EngineRequest
 from .machine_identity import device_identity, machine_facts, machine_identity
 from .self_test import GoldenTest, warm_up
 from .trials import EngineTrials, Setting, Trial
@@ -58,15 +59,7 @@ class Opened:
     choice: EngineChoice
 
 
-def open_for_bundle(
-    bundle: Bundle,
-    engine: str = "auto",
-    precision: str = "auto",
-    threads: int | None = None,
-    memory_limit: int | None = None,
-    self_test: bool = True,
-    device: str = "auto",
-) -> Opened:
+def open_for_bundle(bundle: Bundle, asked: EngineRequest) -> Opened:
     """Opens a bundle's model as requested; of several candidates, the fastest on this machine.
 
     Candidates are the variants that passed the bundle's gate, for every class, at export; fp32, the student as it was
@@ -77,15 +70,7 @@ def open_for_bundle(
 
     Args:
         bundle: the bundle to open.
-        engine: name of a row in `ENGINES`, or ``"auto"``.
-        precision: one of `PRECISIONS`, or ``"auto"``.
-        threads: number of CPU threads; None for all that this process may use. If engine and precision are given too,
-            the model runs in one stream, and nothing but devices is compared.
-        memory_limit: bytes this process may hold; additional streams must leave most of it free. None for all free
-            memory.
-        self_test: whether to test; False opens the default, fp32 on the preferred engine, without test, trials and
-            cache.
-        device: name of one of an engine's `inference_devices`, or ``"auto"`` for the fastest one.
+        asked: engine, precision and device, and what they may use of the machine.
 
     Raises:
         BundleError: the bundle has no such model, or its models fail the self-test.
@@ -93,12 +78,12 @@ def open_for_bundle(
             below 1.
         ResourceError: there is not enough memory for the model.
     """
-    settled = threads is not None and "auto" not in (engine, precision)
-    threads = threads or default_threads()
-    settings = _settings(bundle, engine, precision, device, threads)
-    if not self_test:
+    settled = asked.threads is not None and "auto" not in (asked.engine, asked.precision)
+    threads = asked.threads or default_threads()
+    settings = _settings(bundle, asked, threads)
+    if not asked.self_test:
         return _untested(bundle, settings[0], threads)
-    selection = _Selection(bundle, settings, () if settled else _more_streams(threads), threads, memory_limit)
+    selection = _Selection(bundle, settings, () if settled else _more_streams(threads), threads, asked.memory_limit)
     cache = MachineCache.of_this_user()
     cached = selection.from_cache(cache)
     if cached is not None:
@@ -191,14 +176,14 @@ def _untested(bundle: Bundle, setting: Setting, threads: int) -> Opened:
     )
 
 
-def _settings(bundle: Bundle, engine: str, precision: str, device: str, threads: int) -> list[Setting]:
+def _settings(bundle: Bundle, asked: EngineRequest, threads: int) -> list[Setting]:
     """Returns the candidates with one stream each, grouped by engine and device, the default first.
 
     Raises:
         UsageError: no engine is installed, or none has that name.
         BundleError: no variant may be chosen automatically.
     """
-    engines = available_engines() if engine == "auto" else [engine]
+    engines, precision = available_engines() if asked.engine == "auto" else [asked.engine], asked.precision
     if not engines:
         plain = next(entry.package for _, entry in engine_entries() if entry.extra is None)
         raise UsageError(f"no engine is installed; run: pip install {plain}")
@@ -206,12 +191,12 @@ def _settings(bundle: Bundle, engine: str, precision: str, device: str, threads:
         Setting(name, each, device=found.name)
         for name in engines
         for found in inference_devices(name)
-        if device in ("auto", found.name)
+        if asked.device in ("auto", found.name)
         for each in (("fp32", *_FASTEST_FIRST) if precision == "auto" else (precision,))
         if each in found.precisions
     ]
     if not able:  # opening raises and says why
-        return [Setting(engines[0], "fp32" if precision == "auto" else precision, device=device)]
+        return [Setting(engines[0], "fp32" if precision == "auto" else precision, device=asked.device)]
     if precision != "auto":
         return [each for each in able if bundle.offers(each.engine, precision)] or able  # opening these says why
     settings = [setting for setting in able if _passed(bundle, setting.engine, setting.precision)]

@@ -26,6 +26,13 @@ CPU = "CPU"  # every engine's name of the processor
 Slot = TypeVar("Slot")
 
 
+class _Closable(Protocol):
+    def close(self) -> None: ...
+
+
+_Opened = TypeVar("_Opened", bound=_Closable)
+
+
 @dataclass(frozen=True)
 class InferenceDevice:
     """A device of this machine that an engine runs networks on.
@@ -182,12 +189,12 @@ class EngineClass(Protocol):
 
 
 @contextmanager
-def closed_on_error(engine: Engine) -> Generator[Engine]:
-    """Closes an engine if the ``with`` block raises; otherwise leaves it open."""
+def closed_on_error(opened: _Opened) -> Generator[_Opened]:
+    """Closes an engine, or a bundle, if the ``with`` block raises; otherwise leaves it open."""
     try:
-        yield engine
+        yield opened
     except BaseException:
-        engine.close()
+        opened.close()
         raise
 
 

@@ -25,8 +25,8 @@ def test_every_scan_gets_a_label_map_of_its_name(bundle_path, scans, tmp_path, r
 
 def test_the_bundle_is_loaded_once(bundle_path, scans, tmp_path, monkeypatch, run):
     loads = []
-    real = Segmenter.load
-    monkeypatch.setattr(Segmenter, "load", lambda *words, **given: loads.append(1) or real(*words, **given))
+    real = Segmenter.open
+    monkeypatch.setattr(Segmenter, "open", lambda *words: loads.append(1) or real(*words))
     run(bundle_path, scans, tmp_path / "out")
     assert len(loads) == 1
 

@@ -8,17 +8,16 @@ import nibabel as nib
 import numpy as np
 import pytest
 from bedside.cli.segment.folder_scan import FolderScan
-from bedside.cli.segment.job import SegmentJob
-from bedside.runtime import BundleError, InputError, SegmentationOptions, UsageError
+from bedside.runtime import BundleError, InputError, SegmentationOptions, Segmenter, UsageError
 
 
-class Job:
-    """A job whose segmentation fails."""
+class Failing:
+    """A segmenter that refuses every scan."""
 
     def __init__(self, error):
         self.error = error
 
-    def reserve(self, *_):
+    def reserve(self, scan, options):
         raise self.error
 
 
@@ -41,7 +40,7 @@ def test_a_name_that_is_no_utf_8_can_be_written_to_the_journal():
     ],
 )
 def test_an_error_of_a_scan_is_its_outcome(tmp_path, error, code, message):
-    outcome = FolderScan(tmp_path / "ct.nii.gz", tmp_path / "out.nii.gz").run(Job(error), None)
+    outcome = FolderScan(tmp_path / "ct.nii.gz", tmp_path / "out.nii.gz").run(Failing(error), SegmentationOptions())
     assert outcome.exit_code == code
     assert message in outcome.error
     assert "ct.nii.gz" not in outcome.error
@@ -50,7 +49,7 @@ def test_an_error_of_a_scan_is_its_outcome(tmp_path, error, code, message):
 @pytest.mark.parametrize("error", [UsageError("--overlap"), BundleError("altered"), KeyboardInterrupt()])
 def test_an_error_of_every_scan_ends_the_folder(tmp_path, error):
     with pytest.raises(type(error)):
-        FolderScan(tmp_path / "ct.nii.gz", tmp_path / "out.nii.gz").run(Job(error), None)
+        FolderScan(tmp_path / "ct.nii.gz", tmp_path / "out.nii.gz").run(Failing(error), SegmentationOptions())
 
 
 @pytest.mark.parametrize("older", [False, True])
@@ -75,10 +74,7 @@ def test_the_hash_is_that_of_the_scan_that_was_segmented_whatever_is_in_its_plac
         elif done == total:
             scan.unlink()
 
-    job = SegmentJob(
-        bundle=bundle_path, options=SegmentationOptions(), engine="onnxruntime", precision="fp32", threads=1
-    )
-    with job.load() as segmenter:
-        outcome = FolderScan(scan, output).run(job, segmenter, another)
+    with Segmenter.load(bundle_path, "onnxruntime", "fp32", 1) as segmenter:
+        outcome = FolderScan(scan, output).run(segmenter, SegmentationOptions(), another)
     assert (outcome.exit_code, outcome.error, outcome.input_sha256) == (0, None, before)
     assert outcome.output_sha256 == hashlib.sha256(output.read_bytes()).hexdigest()

@@ -8,21 +8,19 @@ from pathlib import Path
 import pytest
 from bedside.cli.segment.job import SegmentJob
 from bedside.runtime import BundleError, Postprocessing, SegmentationOptions
+from bedside.runtime.engine_selection.engine_request import EngineRequest
 from bedside.runtime.record import Outcome
 
 JOB = SegmentJob(
     bundle=Path("student.bedside"),
+    engine=EngineRequest(engine="openvino", precision="int8", threads=4, memory_limit=2**30),
     options=SegmentationOptions(overlap=0.25, postprocessing=Postprocessing()),
-    engine="openvino",
-    precision="int8",
-    threads=4,
-    memory_limit=2**30,
 )
 
 
 def _job(bundle, **options):
-    given = SegmentationOptions(**options)
-    return SegmentJob(bundle=bundle, options=given, engine="onnxruntime", precision="fp32", threads=1)
+    engine = EngineRequest(engine="onnxruntime", precision="fp32", threads=1)
+    return SegmentJob(bundle=bundle, engine=engine, options=SegmentationOptions(**options))
 
 
 def test_a_job_reaches_a_worker_whole():
@@ -31,32 +29,24 @@ def test_a_job_reaches_a_worker_whole():
 
 def test_a_workers_share_of_the_threads_changes_nothing_else():
     share = JOB.with_threads(1)
-    assert (share.threads, share.memory_limit, share.for_record()) == (1, 2**30, JOB.for_record())
+    assert share.engine == EngineRequest(engine="openvino", precision="int8", threads=1, memory_limit=2**30)
+    assert share.for_record() == JOB.for_record()
 
 
-@pytest.mark.parametrize(
-    ("engine", "precision", "device", "expected"),
-    [
-        ("auto", "auto", "auto", ("openvino", "int8", "GPU")),
-        ("auto", "fp32", "CPU", ("openvino", "fp32", "CPU")),
-        ("onnxruntime", "auto", "CPU", ("onnxruntime", "int8", "CPU")),
-        ("onnxruntime", "fp32", "auto", ("onnxruntime", "fp32", "GPU")),
-    ],
-)
-def test_a_job_goes_on_with_engine_precision_and_device_that_auto_chose(engine, precision, device, expected):
+def test_a_job_goes_on_with_engine_precision_and_device_that_auto_chose():
     earlier = Outcome(finished="", exit_code=0, engine="openvino", precision="int8", device="GPU")
-    job = replace(JOB, engine=engine, precision=precision, device=device).like(earlier)
-    assert (job.engine, job.precision, job.device) == expected
+    job = replace(JOB, engine=EngineRequest(precision="fp32", threads=2)).like(earlier)
+    assert job.engine == EngineRequest(engine="openvino", precision="fp32", device="GPU", threads=2)
 
 
 def test_the_device_of_a_label_map_that_does_not_tell_it_stays_auto():
     earlier = Outcome(finished="", exit_code=0, engine="openvino", precision="int8")
-    assert JOB.like(earlier).device == "auto"
+    assert JOB.like(earlier).engine.device == "auto"
 
 
 @pytest.mark.parametrize(("device", "expected"), [("auto", "CPU"), ("CUDA", "CUDA")])
 def test_on_several_machines_a_device_that_is_not_named_is_the_cpu(device, expected):
-    assert replace(JOB, device=device).for_several_machines() == replace(JOB, device=expected)
+    assert replace(JOB, engine=EngineRequest(device=device)).for_several_machines().engine.device == expected
 
 
 def test_the_record_holds_no_path_and_nothing_that_leaves_the_labels_alone():
@@ -70,7 +60,7 @@ def test_the_record_holds_no_path_and_nothing_that_leaves_the_labels_alone():
 @pytest.mark.parametrize(("overlap", "skip_air"), [(0.0, True), (0.5, False)])
 def test_the_options_reach_the_segmenter(bundle_path, scan, overlap, skip_air):
     job = _job(bundle_path, overlap=overlap, skip_air=skip_air)
-    with job.load() as segmenter, job.reserve(segmenter, scan) as reserved:
+    with job.load() as segmenter, segmenter.reserve(scan, job.options) as reserved:
         result = reserved.run()
     assert result.volumes_ml["fat"] == pytest.approx(27.0)
     assert (result.windows_skipped == 0) or skip_air

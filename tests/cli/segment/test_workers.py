@@ -18,6 +18,7 @@ from bedside.cli.segment.folder_scan import FolderScan
 from bedside.cli.segment.job import SegmentJob
 from bedside.cli.segment.workers import segment_in_jobs, segment_in_workers
 from bedside.runtime import BundleError, SegmentationOptions
+from bedside.runtime.engine_selection.engine_request import EngineRequest
 
 
 @pytest.fixture
@@ -54,7 +55,11 @@ def cases_of(scans, tmp_path):
 
 
 def job_of(bundle_path):
-    return SegmentJob(bundle=bundle_path, options=SegmentationOptions(overlap=0.8), engine="onnxruntime", threads=2)
+    return SegmentJob(
+        bundle=bundle_path,
+        engine=EngineRequest(engine="onnxruntime", threads=2),
+        options=SegmentationOptions(overlap=0.8),
+    )
 
 
 def nothing(done, total):
@@ -183,5 +188,5 @@ def test_debug_shows_the_workers_log_and_where_a_scan_failed(bundle_path, scans,
 def test_jobs_of_a_cluster_run_on_the_cpu_unless_a_device_is_named(bundle_path, monkeypatch, device, used):
     """One of its machines may have a GPU and another none; the label maps would depend on it."""
     monkeypatch.setattr(workers, "run_on_cluster", lambda work, cases, cluster: work.job)
-    job = SegmentJob(bundle=bundle_path, options=SegmentationOptions(), device=device)
-    assert segment_in_jobs(job, [], None).device == used
+    job = SegmentJob(bundle=bundle_path, engine=EngineRequest(device=device), options=SegmentationOptions())
+    assert segment_in_jobs(job, [], None).engine.device == used

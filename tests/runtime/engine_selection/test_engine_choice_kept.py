@@ -13,6 +13,7 @@ from bedside.runtime import (
 )
 from bedside.runtime.engine_selection import machine_identity, trials
 from bedside.runtime.engine_selection.engine_choice import open_choice, open_for_bundle
+from bedside.runtime.engine_selection.engine_request import EngineRequest
 from bedside.runtime.opened_model import OpenedModel
 
 from .fake_engines import ALL, FP32
@@ -21,25 +22,25 @@ from .fake_engines import ALL, FP32
 class TestTheNextStart:
     def test_takes_the_same_without_measuring_or_testing(self, workshop, write, cached):
         bundle = write(*ALL)
-        first = open_for_bundle(bundle).choice
+        first = open_for_bundle(bundle, EngineRequest()).choice
         workshop.opened.clear()
         workshop.windows = 0
         workshop.seconds["openvino", "fp32"] = 0.0  # would win now
-        assert open_for_bundle(bundle).choice == first
+        assert open_for_bundle(bundle, EngineRequest()).choice == first
         assert (workshop.opened, workshop.windows) == ([first.setting], 0)
 
     def test_starts_from_what_was_compiled(self, workshop, write, cached):
         bundle = write(FP32)
-        open_for_bundle(bundle, threads=1)
-        open_for_bundle(bundle, threads=1)
+        open_for_bundle(bundle, EngineRequest(threads=1))
+        open_for_bundle(bundle, EngineRequest(threads=1))
         assert workshop.imported == b"compiled by openvino"
 
     def test_compiles_again_where_that_was_altered(self, workshop, write, cached):
         bundle = write(FP32)
-        open_for_bundle(bundle, threads=1)
+        open_for_bundle(bundle, EngineRequest(threads=1))
         (compiled,) = cached.glob("*.compiled")
         compiled.write_bytes(b"compiled by somebody")
-        assert open_for_bundle(bundle, threads=1).engine.name == "openvino"
+        assert open_for_bundle(bundle, EngineRequest(threads=1)).engine.name == "openvino"
         assert workshop.imported is None
 
     def test_knows_what_the_engine_will_still_take(self, workshop, write, cached, monkeypatch):
@@ -47,7 +48,7 @@ class TestTheNextStart:
         monkeypatch.setattr(trials, "resident_bytes", lambda: next(held) * 100 * 2**20)
         bundle = write(FP32)
         for run_before, pending in ((True, 0), (False, 100 * 2**20)):
-            opened = open_for_bundle(bundle, "openvino", threads=1)
+            opened = open_for_bundle(bundle, EngineRequest(engine="openvino", threads=1))
             assert opened.engine.has_run == run_before
             assert OpenedModel(opened.engine, opened.choice).unallocated_bytes == pending
 
@@ -57,7 +58,7 @@ class TestTheNextStart:
     )
     def test_measures_again_where_anything_is_another(self, workshop, write, cached, monkeypatch, change):
         bundle, asked = write(*ALL), {"engine": "openvino", "threads": 1}
-        open_for_bundle(bundle, **asked)
+        open_for_bundle(bundle, EngineRequest(**asked))
         if change == "bundle":
             bundle = write(FP32, ("openvino", "int8", True))
         elif change == "CPU":
@@ -71,17 +72,17 @@ class TestTheNextStart:
                 change
             ]
         workshop.windows = 0
-        open_for_bundle(bundle, **asked)
+        open_for_bundle(bundle, EngineRequest(**asked))
         assert workshop.windows > 0
 
     @pytest.mark.parametrize("content", [b"{", b"{}", b'{"setting": {"engine": "openvino", "precision": 8}}'])
     def test_measures_again_where_the_record_is_damaged(self, workshop, write, cached, content):
         bundle = write(*ALL)
-        first = open_for_bundle(bundle).choice
+        first = open_for_bundle(bundle, EngineRequest()).choice
         (record,) = cached.glob("*.json")
         record.write_bytes(content)
         workshop.windows = 0
-        open_for_bundle(bundle)
+        open_for_bundle(bundle, EngineRequest())
         assert workshop.windows > 0
         assert json.loads(record.read_bytes())["threads"] == first.threads  # and mends it
 
@@ -90,7 +91,7 @@ class TestTheNextStart:
         if cache == "off":
             monkeypatch.setenv("BEDSIDE_CACHE", "off")
         bundle = write(*ALL)
-        choice = open_for_bundle(bundle, threads=2).choice
+        choice = open_for_bundle(bundle, EngineRequest(threads=2)).choice
         workshop.opened.clear()
         workshop.windows = 0
         opened = open_choice(bundle, choice)
@@ -102,13 +103,13 @@ class TestTheNextStart:
         workshop.wrong.add(("openvino", "fp32"))
         for _ in range(2):
             with pytest.raises(BundleError, match="self-test"):
-                open_for_bundle(write(FP32), "openvino", threads=1)
+                open_for_bundle(write(FP32), EngineRequest(engine="openvino", threads=1))
         assert [path.name for path in cached.iterdir()] == ["measuring.lock"]
 
     def test_of_several_at_the_same_time_one_measures_and_the_others_take_its_choice(self, workshop, write, cached):
         bundle = write(*ALL)
         with ThreadPoolExecutor(4) as pool:
-            opened = list(pool.map(lambda _: open_for_bundle(bundle), range(4)))
+            opened = list(pool.map(lambda _: open_for_bundle(bundle, EngineRequest()), range(4)))
         assert len({repr(each.choice) for each in opened}) == 1
         assert len(workshop.opened) == len(opened[0].choice.trials) + 3
 

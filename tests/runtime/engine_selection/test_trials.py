@@ -3,9 +3,12 @@
 import pytest
 from bedside.runtime.engine_selection import trials
 from bedside.runtime.engine_selection.engine_choice import open_for_bundle
+from bedside.runtime.engine_selection.engine_request import EngineRequest
 from bedside.runtime.engine_selection.trials import Candidate, Setting
 
 from .fake_engines import ALL, FP32
+
+OPENVINO = EngineRequest(engine="openvino", threads=1)
 
 
 @pytest.mark.parametrize(
@@ -31,30 +34,30 @@ def test_a_setting_is_named_with_its_streams_where_there_are_several(streams, te
 
 class TestSparingTime:
     def test_after_the_default_candidates_are_first_tried_in_all_their_streams(self, workshop, write):
-        open_for_bundle(write(FP32, ("openvino", "int8", True)), "openvino", threads=2)
+        open_for_bundle(write(FP32, ("openvino", "int8", True)), EngineRequest(engine="openvino", threads=2))
         assert [(each.precision, each.streams) for each in workshop.opened] == [("fp32", 1), ("int8", 2), ("int8", 1)]
 
     def test_what_would_end_too_late_is_not_begun(self, workshop, write, monkeypatch):
         monkeypatch.setattr(trials, "BUDGET_SECONDS", 0.0)
         workshop.seconds.update({("openvino", "fp32"): 0.4, ("openvino", "int8-bf16"): 0.6})
-        choice = open_for_bundle(write(*ALL), "openvino", threads=1).choice
+        choice = open_for_bundle(write(*ALL), OPENVINO).choice
         assert len(workshop.opened) == 2  # of 3.5 · 0.4 s, 1.0 are gone, and the next might take 0.6
         assert [trial.note for trial in choice.trials[2:]] == ["not measured, for want of time"] * 2
 
     def test_an_engine_that_is_far_behind_is_not_measured_further(self, workshop, write):
         workshop.seconds["onnxruntime", "fp32"] = 0.09  # six times the other's
         bundle = write(FP32, ("onnxruntime", "fp32", None), ("onnxruntime", "int8", True))
-        choice = open_for_bundle(bundle, threads=1).choice
+        choice = open_for_bundle(bundle, EngineRequest(threads=1)).choice
         assert choice.trials[2].setting == Setting("onnxruntime", "int8")
         assert choice.trials[2].note == "not measured, its engine is too slow"
 
     def test_short_windows_are_timed_more_than_once(self, workshop, write):
-        open_for_bundle(write(FP32), "openvino", threads=1)
+        open_for_bundle(write(FP32), OPENVINO)
         assert workshop.windows == 5
 
     def test_a_long_window_is_run_once(self, workshop, write):
         workshop.seconds["openvino", "fp32"] = 0.25
-        open_for_bundle(write(FP32), "openvino", threads=1)
+        open_for_bundle(write(FP32), OPENVINO)
         assert workshop.windows == 1
 
 
@@ -69,16 +72,18 @@ class TestSparingMemory:
         self, workspace, workshop, write, monkeypatch
     ):
         monkeypatch.setattr(trials, "free_memory", lambda: 350 * 2**20)
-        choice = open_for_bundle(write(FP32), "openvino", threads=2).choice
+        choice = open_for_bundle(write(FP32), EngineRequest(engine="openvino", threads=2)).choice
         assert (choice.setting.streams, choice.trials[1].note) == (1, "not measured, for want of memory")
 
     def test_and_are_tried_where_there_is_room(self, workspace, workshop, write, monkeypatch):
         monkeypatch.setattr(trials, "free_memory", lambda: 450 * 2**20)
-        assert open_for_bundle(write(FP32), "openvino", threads=2).choice.setting.streams == 2
+        assert open_for_bundle(write(FP32), EngineRequest(engine="openvino", threads=2)).choice.setting.streams == 2
 
     def test_the_callers_limit_counts_like_the_machines(self, workspace, workshop, write, monkeypatch):
         monkeypatch.setattr(trials, "free_memory", lambda: 2**40)
-        choice = open_for_bundle(write(FP32), "openvino", threads=2, memory_limit=700 * 2**20).choice
+        choice = open_for_bundle(
+            write(FP32), EngineRequest(engine="openvino", threads=2, memory_limit=700 * 2**20)
+        ).choice
         assert choice.trials[1].note == "not measured, for want of memory"  # 300 MiB are left
 
     def test_a_setting_that_runs_out_of_memory_is_passed_over_and_closed(self, workshop, write, monkeypatch):
@@ -90,6 +95,6 @@ class TestSparingMemory:
             real(test, logits, engine, variant)
 
         monkeypatch.setattr(trials.GoldenTest, "check", check)
-        choice = open_for_bundle(write(FP32, ("openvino", "bf16", True)), "openvino", threads=1).choice
+        choice = open_for_bundle(write(FP32, ("openvino", "bf16", True)), OPENVINO).choice
         assert (choice.setting.precision, choice.trials[1].note) == ("fp32", "not enough memory")
         assert len(workshop.open_now) == 1
