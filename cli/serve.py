@@ -74,7 +74,7 @@ class Serve:
     def __call__(self) -> None:
         """Serves until a signal comes."""
         require("serve")
-        from ..service.bundle_source import BundleSource
+        from ..runtime.engine_selection.engine_request import EngineRequest
         from ..service.served_bundle import ServedBundle, bundle_names
         from ..service.server import serve
         from ..service.settings import Settings
@@ -91,25 +91,18 @@ class Serve:
             key=self.key,
             folder=self.folder,
         )
-        limit = None if self.memory_limit is None else self.memory_limit * _MIB
+        asked = EngineRequest(
+            engine=self.engine,
+            precision=self.precision,
+            device=self.device,
+            threads=self.threads,
+            memory_limit=None if self.memory_limit is None else self.memory_limit * _MIB,
+        )
         trust = None if self.trust is None else tuple(self.trust)
         names = bundle_names(self.bundles)
         with ExitStack() as opened:
             served = [
-                opened.enter_context(
-                    ServedBundle.opened(
-                        BundleSource(
-                            name=name,
-                            path=path,
-                            engine=self.engine,
-                            precision=self.precision,
-                            threads=self.threads,
-                            memory_limit=limit,
-                            device=self.device,
-                            trust=trust,
-                        )
-                    )
-                )
+                opened.enter_context(ServedBundle.opened(name, path, asked, trust))
                 for name, path in zip(names, self.bundles, strict=True)
             ]
             serve(served, settings, self._started)

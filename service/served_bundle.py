@@ -6,14 +6,13 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from ..runtime.bundles.trusted_keys import Trust
+from ..runtime.engine_selection.engine_request import EngineRequest
 from ..runtime.errors import UsageError
+from ..runtime.segmenter import Segmenter
 from .answers import BundleAnswer
 from .bundle_source import BundleSource
-
-if TYPE_CHECKING:
-    from ..runtime.segmenter import Segmenter
 
 
 @dataclass(frozen=True)
@@ -30,14 +29,20 @@ class ServedBundle:
 
     @classmethod
     @contextmanager
-    def opened(cls, source: BundleSource) -> Generator[ServedBundle]:
+    def opened(cls, name: str, path: Path, asked: EngineRequest, trust: Trust | None = None) -> Generator[ServedBundle]:
         """Opens a bundle for the ``with`` block.
+
+        Args:
+            name: what requests call it.
+            path: bundle directory or zip.
+            asked: the engine, and what the service may use of the machine, with its worker process.
+            trust: keys of which one must have signed the bundle.
 
         Raises:
             BedsideError: as `Segmenter.load`.
         """
-        with source.open() as segmenter:
-            yield cls(source.as_opened(segmenter), segmenter)
+        with Segmenter.open(path, asked, trust) as segmenter:
+            yield cls(BundleSource.of(name, path, trust, segmenter), segmenter)
 
     @property
     def name(self) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import nibabel as nib
 import numpy as np
-from bedside.service.bundle_source import BundleSource
+from bedside.runtime.engine_selection.engine_request import EngineRequest
 from bedside.service.served_bundle import ServedBundle, bundle_names
 from bedside.service.server import serve
 from bedside.service.settings import Settings
@@ -80,13 +80,10 @@ def running(*bundles: Path, **changes: Any) -> Iterator[Client]:
         url.append(at)
         answers.set()
 
+    asked = EngineRequest(engine="onnxruntime", precision="fp32", threads=1)
     with ExitStack() as opened:
         served = [
-            opened.enter_context(
-                ServedBundle.opened(
-                    BundleSource(name=name, path=path, engine="onnxruntime", precision="fp32", threads=1)
-                )
-            )
+            opened.enter_context(ServedBundle.opened(name, path, asked))
             for name, path in zip(bundle_names(bundles), bundles, strict=True)
         ]
         thread = threading.Thread(target=serve, args=(served, settings, started, stop))

@@ -3,6 +3,7 @@
 import pickle
 
 import pytest
+from bedside.runtime import Segmenter
 from bedside.runtime.engine_selection.trials import EngineTrials
 from bedside.runtime.errors import BundleError
 from bedside.service.bundle_source import BundleSource
@@ -13,23 +14,20 @@ def bundle(toy, tmp_path):
     return toy.write_bundle(tmp_path / "toy.bedside", toy.task())
 
 
-def source(path, **options):
-    return BundleSource(name="toy", path=path, engine="onnxruntime", threads=1, **options)
-
-
 def test_what_was_opened_is_opened_again(bundle, monkeypatch):
-    with source(bundle.parent / ".." / bundle.parent.name / bundle.name).open() as first:
-        again = source(bundle).as_opened(first)
+    with Segmenter.load(bundle, "onnxruntime", threads=1, memory_limit=2**40) as first:
+        again = BundleSource.of("toy", bundle.parent / ".." / bundle.parent.name / bundle.name, None, first)
     monkeypatch.chdir("/")
     with pickle.loads(pickle.dumps(again)).open() as second:
         assert second.bundle.sha256 == first.bundle.sha256
         assert second.choice == first.choice
         assert (second.engine.precision, second.engine.parallel) == (first.engine.precision, first.engine.parallel)
+        assert second.model.memory_limit == 2**40
 
 
 def test_a_bundle_that_was_replaced_is_refused(bundle, toy, tmp_path):
-    with source(bundle).open() as first:
-        opened = source(bundle).as_opened(first)
+    with Segmenter.load(bundle, "onnxruntime", threads=1) as first:
+        opened = BundleSource.of("toy", bundle, None, first)
     other = toy.write_bundle(tmp_path / "other.bedside", toy.task(spacing=(2.0, 2.0, 2.0)))
     bundle.rename(tmp_path / "before")
     other.rename(bundle)
@@ -48,9 +46,8 @@ def test_only_the_first_opening_measures(bundle, tmp_path, monkeypatch, cache):
 
     monkeypatch.setattr(EngineTrials, "fastest", noted)
     monkeypatch.setenv("BEDSIDE_CACHE", str(tmp_path / "cache") if cache == "on" else "off")
-    auto = BundleSource(name="toy", path=bundle)
-    with auto.open() as first:
-        opened = auto.as_opened(first)
+    with Segmenter.load(bundle) as first:
+        opened = BundleSource.of("toy", bundle, None, first)
     with opened.open() as second:
         assert second.choice == first.choice
     assert len(measured) == 1

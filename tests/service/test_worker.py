@@ -13,7 +13,7 @@ import httpx
 import numpy as np
 import psutil
 import pytest
-from bedside.runtime import InputError, SegmentationOptions
+from bedside.runtime import InputError, SegmentationOptions, Segmenter
 from bedside.runtime.memory.memory_limit import MemoryBudget
 from bedside.runtime.memory.reservations import reservations
 from bedside.runtime.memory.resident import owed_bytes, resident_bytes
@@ -214,7 +214,9 @@ def slow_source(toy, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     path = toy.write_bundle(tmp_path / "toy.bedside", toy.task())
     slow = importlib.import_module("slow_source").Slow
-    yield slow(name="toy", path=path, engine="onnxruntime", precision="fp32", threads=1)
+    with Segmenter.load(path, "onnxruntime", "fp32", 1) as opened:
+        source = slow.of("toy", path, None, opened)
+    yield source
     del sys.modules["slow_source"]
 
 
