@@ -265,7 +265,7 @@ class TestMemory:
         ):
             seg.segment_array(HU, AFFINE)
 
-    @pytest.mark.parametrize("where", ["_segment", "load"])
+    @pytest.mark.parametrize("where", ["segment", "load"])
     def test_want_of_memory_is_a_resource_error(self, bundle_path, monkeypatch, where):
         def full(*_: object, **__: object) -> None:
             raise MemoryError
