@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
 import tempfile
 import threading
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 
-from ..runtime.errors import ExitCode, ResourceError
-from ..runtime.files.temporaries import remove_leftovers, temporary_name
+from ..runtime.errors import ExitCode
 from .disk_room import require_room
 from .job import Job
+from .private_folder import private_folder
 from .refusal import RefusedError, busy
 from .served_bundle import ServedBundle
 from .settings import Settings
@@ -31,17 +33,11 @@ class Jobs:
         self._lock = threading.Lock()
         self._jobs: dict[str, Job] = {}
         self._receiving = 0
-        parent = Path(tempfile.gettempdir()) if settings.folder is None else settings.folder
-        self.folder = parent / temporary_name(".serve")
+        self._ending = ExitStack()
 
     def __enter__(self) -> Jobs:
-        remove_leftovers(self.folder.parent)
-        try:
-            self.folder.mkdir(mode=0o700)
-        except OSError as error:
-            raise ResourceError(
-                f"the folder for scans in progress cannot be made ({error.strerror}); choose another (--folder)"
-            ) from None
+        parent = Path(tempfile.gettempdir()) if self._settings.folder is None else self._settings.folder
+        self.folder = self._ending.enter_context(private_folder(parent))
         return self
 
     def __exit__(
@@ -49,7 +45,7 @@ class Jobs:
     ) -> None:
         for job in list(self._jobs.values()):
             job.remove()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._ending.close()
 
     @property
     def waiting(self) -> int:
@@ -119,6 +115,8 @@ class Jobs:
 
     def expire(self) -> None:
         """Removes the jobs that were finished long enough ago; it takes as long as deleting their files does."""
+        with suppress(OSError):  # somebody else has removed the folder; the next upload says so
+            os.utime(self.folder)  # `remove_leftovers` of another container goes by the time where there are no jobs
         with self._lock:
             old = [job for job in self._jobs.values() if self._is_expired(job)]
         for job in old:

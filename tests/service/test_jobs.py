@@ -1,5 +1,8 @@
 """Places, files and time of jobs."""
 
+import os
+import time
+
 import pytest
 from bedside.runtime import ResourceError
 from bedside.service.job import Job
@@ -81,6 +84,13 @@ def test_a_job_whose_time_is_over_is_not_found_and_its_files_wait_for_expire(tmp
         assert done.folder.exists()
         jobs.expire()
         assert not done.folder.exists()
+
+
+def test_a_service_that_waited_for_a_week_is_not_taken_for_forgotten(jobs):
+    """Another container cannot look at this process; it removes temporary folders that nothing touched for a week."""
+    os.utime(jobs.folder, (then := time.time() - 8 * 86_400, then))
+    jobs.expire()
+    assert time.time() - jobs.folder.stat().st_mtime < 86_400
 
 
 def test_everything_goes_at_the_end(tmp_path):
