@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import socket
 import threading
@@ -10,9 +9,7 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any
 
-import h11
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ..runtime.errors import UsageError
 from .api import Api
@@ -20,6 +17,7 @@ from .app import application
 from .jobs import Jobs
 from .served_bundle import ServedBundle
 from .settings import Settings
+from .timed_protocol import timed_protocol
 from .worker import Worker
 
 _END_SECONDS = 3  # that transfers in progress have after the signal
@@ -77,7 +75,7 @@ class _Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 application(lambda: self.should_exit, self._is_full),
-                http=_protocol(settings.header_seconds),
+                http=timed_protocol(settings.header_seconds, settings.answer_seconds),
                 ws="none",
                 loop="asyncio",
                 lifespan="on",
@@ -109,51 +107,6 @@ class _Server(uvicorn.Server):
         """Ends at the first signal."""
         self.should_exit = True
         super().handle_exit(sig, frame)
-
-
-def _protocol(header_seconds: float) -> type[H11Protocol]:
-    """Returns a protocol that closes connections whose next request does not come in time.
-
-    Args:
-        header_seconds: within which a request's header must be complete.
-    """
-
-    class Protocol(H11Protocol):
-        _timer: asyncio.TimerHandle | None = None
-
-        def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
-            super().connection_made(transport)
-            self._watch()
-
-        def data_received(self, data: bytes) -> None:
-            super().data_received(data)
-            self._watch()
-
-        def on_response_complete(self) -> None:
-            super().on_response_complete()
-            self._watch()  # part of the next request may be here already
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            self._forget()
-            super().connection_lost(exc)
-
-        def _watch(self) -> None:
-            if self.conn.their_state is not h11.IDLE:
-                self._forget()
-            elif self._timer is None:
-                self._timer = self.loop.call_later(header_seconds, self._late)
-
-        def _forget(self) -> None:
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
-
-        def _late(self) -> None:
-            self._timer = None
-            if self.conn.their_state is h11.IDLE and not self.transport.is_closing():
-                self.transport.close()
-
-    return Protocol
 
 
 def _listening(settings: Settings) -> socket.socket:

@@ -31,7 +31,8 @@ class Settings:
         grace_seconds: how long a client may be slower than `slowest`, or send nothing.
         slowest: bytes per second that an upload needs at least, on average after the grace.
         header_seconds: within which a request's header must have come.
-        answer_seconds: within which a client must take the next part of an answer.
+        answer_seconds: within which a client must take the next part of an answer; after twice the time its connection
+            is cut.
         unread_seconds: how long the rest of a refused upload is read and dropped, so that its sender sees the refusal.
         connections: open connections; more are answered with 503.
         certificate: PEM file with the server's certificate and those that lead to its root; None serves plain HTTP.

@@ -89,50 +89,6 @@ def test_a_port_that_is_taken_is_a_usage_error(tmp_path):
         serve([], Settings(port=taken.getsockname()[1], folder=tmp_path), print)
 
 
-@pytest.mark.parametrize("sent", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: localhost\r\nA: "])
-def test_a_connection_without_a_whole_request_is_closed(toy_bundle, sent):
-    with (
-        running(toy_bundle, header_seconds=0.5) as client,
-        socket.create_connection(("127.0.0.1", client.base_url.port)) as slow,
-    ):
-        slow.sendall(sent)
-        slow.settimeout(20)
-        began = time.monotonic()
-        assert slow.recv(100) == b""
-        assert time.monotonic() - began < 10
-
-
-def test_a_second_request_on_a_connection_has_to_come_in_time_too(toy_bundle):
-    with (
-        running(toy_bundle, header_seconds=1) as client,
-        socket.create_connection(("127.0.0.1", client.base_url.port)) as slow,
-    ):
-        slow.settimeout(20)
-        slow.sendall(b"GET /api/v1 HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        assert slow.recv(10000).startswith(b"HTTP/1.1 200")
-        slow.sendall(b"GET /api/v1 HT")
-        began = time.monotonic()
-        while slow.recv(10000):
-            pass
-        assert time.monotonic() - began < 10
-
-
-def test_a_client_that_does_not_take_its_answer_is_given_up(toy_bundle, tmp_path):
-    with running(toy_bundle, answer_seconds=0.5, folder=tmp_path) as client:
-        content = scan_bytes((220, 220, 220))  # more than the system's buffers hold
-        job = client.post_scan(content).json()
-        with socket.create_connection(("127.0.0.1", client.base_url.port)) as slow:
-            slow.sendall(f"GET /{API}jobs/{job['id']}/scan HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-            time.sleep(2)
-            slow.settimeout(20)
-            taken = 0
-            with contextlib.suppress(ConnectionError):
-                while part := slow.recv(2**20):
-                    taken += len(part)
-        assert 0 < taken < len(content)
-        assert client.delete(f"{API}jobs/{job['id']}").status_code == 204
-
-
 @pytest.mark.parametrize("connections", [1, 3])
 def test_as_many_connections_as_allowed_are_served_and_one_more_is_answered_with_503(toy_bundle, connections):
     with running(toy_bundle, connections=connections) as client, contextlib.ExitStack() as held:
