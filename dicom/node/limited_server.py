@@ -7,9 +7,11 @@ import socket
 import sys
 import time
 from collections import defaultdict, deque
+from contextlib import suppress
 from socketserver import TCPServer
 from typing import Any, cast
 
+from pynetdicom import AE, Association
 from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
 
 from ...runtime.errors import ResourceError
@@ -52,6 +54,15 @@ class ConnectionRate:
             return False
         opened.append(now)
         return True
+
+
+class CountingEntity(AE):
+    """An application entity whose limit of associations counts those that were asked for, and no idle connections."""
+
+    @property
+    def active_associations(self) -> list[Association]:
+        """The associations that run and whose request was read."""
+        return [each for each in super().active_associations if each.requestor.primitive is not None]
 
 
 class LimitedSocket(AssociationSocket):
@@ -127,11 +138,16 @@ class LimitedServer(ThreadedAssociationServer):
         return self.access.accepts(address) and self._rate.takes(address, time.monotonic())
 
     def shutdown(self) -> None:
-        """Stops to listen, and aborts the associations that are open."""
+        """Stops to listen, aborts the associations that are open, and closes connections that asked for none."""
         TCPServer.shutdown(self)
         self.server_close()
         for association in self.active_associations:
-            association.abort()
+            connection = association.dul.socket
+            if association.requestor.primitive is not None:
+                association.abort()
+            elif connection is not None and connection.socket is not None:  # pynetdicom aborts nothing before a request
+                with suppress(OSError):  # the peer has gone
+                    connection.socket.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Logs that a connection broke early, in place of socketserver's traceback on stderr."""

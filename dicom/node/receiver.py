@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from threading import Lock, Thread
 from typing import Any, cast
 
-from pynetdicom import AE, evt
+from pynetdicom import evt
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.sop_class import Verification  # pyright: ignore[reportAttributeAccessIssue]
 
@@ -18,7 +18,7 @@ from ...runtime.log import log_failure
 from ..frames import SCAN_CLASSES
 from .accepted import SYNTAXES, instance_name
 from .config import NodeConfig
-from .limited_server import LimitedServer, LimitedSocket, not_listening
+from .limited_server import CountingEntity, LimitedServer, LimitedSocket, not_listening
 from .queue import Queue
 from .tls import server_context
 
@@ -51,7 +51,7 @@ class Receiver:
             InputError: a file of TLS cannot be used.
         """
         node, limits = self._config.node, self._config.limits
-        entity = AE(ae_title=node.ae_title)
+        entity = CountingEntity(ae_title=node.ae_title)
         entity.require_called_aet = True
         entity.require_calling_aet = list(self._config.access.ae_titles or ())
         entity.maximum_associations = limits.max_associations

@@ -115,7 +115,7 @@ class Limits(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """The section ``[limits]``: how much a node takes.
 
     Attributes:
-        max_associations: associations at a time.
+        max_associations: associations at a time; a connection is none until it has asked for one.
         connections_per_minute: new connections of one address within a minute.
         max_instance_mib: size of one instance.
         max_queue_gib: size of the queue; a node that holds more answers 0xA700 (out of resources).

@@ -6,9 +6,10 @@ import shutil
 import socket
 import struct
 import subprocess
+import threading
 import time
 import tracemalloc
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pydicom
@@ -158,6 +159,17 @@ def test_too_many_associations_at_a_time_are_rejected(tmp_path):
     ):
         assert first.is_established
         assert not second.is_established
+
+
+def test_connections_that_ask_for_no_association_are_none(tmp_path, monkeypatch):
+    """They need no title, and hold on for `timeout_seconds`."""
+    monkeypatch.setattr(threading, "excepthook", (failures := []).append)
+    with ExitStack() as held, receiving(tmp_path, "[limits]\nmax_associations = 1") as (_, port):
+        idle = [held.enter_context(socket.create_connection(("127.0.0.1", port), 10)) for _ in range(2)]
+        idle[0].sendall(b"\1")
+        with parties.sending(port) as asking:
+            assert asking.is_established
+    assert failures == []  # at the end, pynetdicom cannot abort what is no association
 
 
 def test_an_instance_above_the_limit_breaks_its_association_and_others_are_served(tmp_path):
