@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pydicom
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom import AE, evt
+from pynetdicom import AE, _config, evt
 from pynetdicom.sop_class import (
     StudyRootQueryRetrieveInformationModelFind as StudyRootFind,  # pyright: ignore[reportAttributeAccessIssue]
 )
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from pynetdicom import Association
 
 _SYNTAXES = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
+_config.STORE_SEND_CHUNKED_DATASET = (
+    True  # a file is sent as it is: decoded and encoded again, it takes three times its size
+)
 _FINISHED = 0x0000
 _PENDING = (0xFF00, 0xFF01)
 _LONGEST_WAIT = 300.0
@@ -60,13 +63,14 @@ class PeerCaller:
             OSError: the file cannot be read.
             Exception: what pydicom raises for a damaged file.
         """
-        content = pydicom.dcmread(file)
-        syntaxes = _SYNTAXES
-        if content.file_meta.TransferSyntaxUID == ImplicitVRLittleEndian:
+        header = pydicom.dcmread(file, specific_tags=["SOPClassUID"], stop_before_pixels=True)
+        syntaxes, own = _SYNTAXES, header.file_meta.TransferSyntaxUID
+        if own == ImplicitVRLittleEndian:
             syntaxes = [ImplicitVRLittleEndian]  # a long contour has no place in an explicit one
-        with self._associated(peer, str(content.SOPClassUID), syntaxes) as association:
+        with self._associated(peer, str(header.SOPClassUID), syntaxes) as association:
+            takes_own = any(own in context.transfer_syntax for context in association.accepted_contexts)
             try:
-                answer = association.send_c_store(content)
+                answer = association.send_c_store(file if takes_own else pydicom.dcmread(file))
             except ValueError as error:
                 log_failure("C-STORE failed", error)
                 raise NotTakenError(f'the result cannot be encoded for the peer "{peer.name}"') from None
@@ -132,7 +136,8 @@ class PeerCaller:
         entity = AE(ae_title=self._config.node.ae_title)
         timeout = self._config.limits.timeout_seconds
         entity.network_timeout = entity.acse_timeout = entity.dimse_timeout = entity.connection_timeout = timeout
-        entity.add_requested_context(context, list(syntaxes))
+        for syntax in syntaxes:  # each for itself, so that a peer that takes several leaves the choice to the sender
+            entity.add_requested_context(context, syntax)
         arguments: dict[str, Any] = {"ae_title": peer.ae_title}
         if peer.tls:
             arguments["tls_args"] = (self._tls, peer.address)

@@ -21,7 +21,7 @@ from bedside.dicom.node.peer import NotTakenError, PeerCaller, seconds_to_wait
 from bedside.runtime.errors import InputError, ResourceError
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
-from pydicom.uid import JPEG2000Lossless
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RQ
@@ -51,6 +51,23 @@ def test_a_result_arrives(tmp_path, peer, result):
     caller, pacs = calling(tmp_path, peer.port)
     caller.store(pacs, result)
     assert len(peer.results) == 1
+
+
+@pytest.mark.parametrize(
+    ("taken", "sent"), [([ExplicitVRLittleEndian], Path), ([ImplicitVRLittleEndian], pydicom.Dataset)]
+)
+def test_a_result_is_decoded_only_for_a_peer_that_takes_another_encoding(
+    tmp_path, peer, result, monkeypatch, taken, sent
+):
+    """Decoded, encoded and waiting to be sent, it takes three times its size."""
+    real, given = Association.send_c_store, []
+    monkeypatch.setattr(Association, "send_c_store", lambda own, content: given.append(content) or real(own, content))
+    monkeypatch.setattr(module, "_SYNTAXES", [taken])
+    caller, pacs = calling(tmp_path, peer.port)
+    caller.store(pacs, result)
+    assert [isinstance(content, sent) for content in given] == [True]
+    (arrived,) = peer.results.values()
+    assert arrived.PixelData == pydicom.dcmread(result).PixelData
 
 
 def test_a_long_contour_arrives_as_one(tmp_path, peer):
