@@ -39,6 +39,10 @@ class NotTakenError(ResourceError):
     """A peer was reached and did not take what was sent."""
 
 
+class NotReachedError(ResourceError):
+    """A peer accepts no association now."""
+
+
 class PeerCaller:
     """Calls the peers of a configuration.
 
@@ -59,7 +63,8 @@ class PeerCaller:
         Raises:
             NotTakenError: the peer answered another status than success or a warning, or the file's content does not
                 fit what the peer accepts.
-            ResourceError: the peer is not reached, or the connection broke.
+            NotReachedError: the peer accepts no association.
+            ResourceError: the association broke.
             OSError: the file cannot be read.
             Exception: what pydicom raises for a damaged file.
         """
@@ -116,8 +121,8 @@ class PeerCaller:
 
         Raises:
             NotTakenError: the peer does not accept this kind of object.
-            ResourceError: the peer is not reached; or pynetdicom or pydicom fails within the block, as where the
-                peer aborts.
+            NotReachedError: the peer accepts no association.
+            ResourceError: pynetdicom or pydicom fails within the block, as where the peer aborts.
         """
         try:
             association = self._associate(peer, context, syntaxes)
@@ -149,7 +154,7 @@ class PeerCaller:
             raise NotTakenError(f'the peer "{peer.name}" does not accept this kind of object')
         if not association.is_established:
             reason = "rejects this node" if association.is_rejected else "is not reached"
-            raise ResourceError(f'the peer "{peer.name}" {reason}')
+            raise NotReachedError(f'the peer "{peer.name}" {reason}')
         return association
 
 

@@ -11,7 +11,7 @@ from threading import Event, Thread
 from ...runtime.errors import BedsideError, ResourceError
 from ...runtime.log import log_failure
 from .outcome import Delivery
-from .peer import NotTakenError, PeerCaller, seconds_to_wait
+from .peer import NotReachedError, NotTakenError, PeerCaller, seconds_to_wait
 from .queue import Queue
 from .sections import Peer
 from .series_folder import SeriesFolder
@@ -19,6 +19,7 @@ from .series_folder import SeriesFolder
 _log = logging.getLogger("bedside.node")
 
 _POLL_SECONDS = 0.2
+_BROKEN_SECONDS = 1.0  # that a peer is left alone after an association broke
 _END_SECONDS = 15.0  # a service manager or container that kills earlier costs nothing: the result is sent again
 
 
@@ -65,7 +66,7 @@ class Sender:
     def deliver(self, peer: Peer) -> None:
         """Sends a peer what is pending and whose time has come, once each; the result that failed least comes first.
 
-        So a result that breaks the association each time does not hold up the other results of its peer.
+        So a result that breaks each association waits longer and longer itself, and the others for a second at a time.
         """
         pending = [each for each in self._queue.pending() if each[1].peer == peer.name]
         for series, delivery in sorted(pending, key=lambda each: self._failures[each[1]]):
@@ -81,15 +82,20 @@ class Sender:
                 self._wait(delivery, f"series {series.key[:8]}: a result cannot be sent ({reason})")
 
     def _send(self, peer: Peer, series: SeriesFolder, delivery: Delivery) -> None:
-        """Sends one result; the result waits where its peer does not take it, and the peer where it is away."""
+        """Sends one result; the result waits where its peer does not take it, and the peer where it is away.
+
+        Where the association breaks, either may be the cause: the result waits, and the peer for a second.
+        """
         place = f"series {series.key[:8]}"
         try:
             self._caller.store(peer, series.result_folder / delivery.file)
         except NotTakenError as error:
             self._wait(delivery, f"{place}: {error}")
-        except ResourceError as error:
-            self._failures[delivery] += 1
+        except NotReachedError as error:
             self._wait(peer.name, f"{place}: {error}")
+        except ResourceError as error:
+            self._not_before[peer.name] = time.monotonic() + _BROKEN_SECONDS
+            self._wait(delivery, f"{place}: {error}")
         else:
             self._failures.pop(peer.name, None)
             self._queue.delivered(series, delivery)

@@ -11,7 +11,7 @@ from bedside.dicom.node import sender as module
 from bedside.dicom.node.accepted import InstanceName
 from bedside.dicom.node.config import load_node_config
 from bedside.dicom.node.outcome import Delivery, Outcome, State
-from bedside.dicom.node.peer import NotTakenError
+from bedside.dicom.node.peer import NotReachedError, NotTakenError
 from bedside.dicom.node.queue import Queue
 from bedside.dicom.node.sections import Peer
 from bedside.dicom.node.sender import Sender
@@ -39,6 +39,14 @@ def deliver(sender, queue):
     """Lets every peer of a sender have its turn, as its threads do."""
     for name in dict.fromkeys(each.peer for _, each in queue.pending()):
         sender.deliver(Peer(name=name, ae_title="X", address="127.0.0.1", port=104))
+
+
+def put(queue, uid, *files):
+    """Puts a series with results for one peer into a queue."""
+    key = queue.put(InstanceName("", "", uid, uid), b"x")
+    series = next(each for each in queue if each.key == key)
+    pending = tuple(Delivery(peer="pacs", file=file) for file in files)
+    queue.record(series, Outcome(digest=series.digest, instances=1, state=State.DONE, pending=pending))
 
 
 @pytest.fixture
@@ -74,10 +82,7 @@ def two(tmp_path, caller):
     """A sender whose queue holds a series with two results for one peer."""
     config = load_node_config(parties.node_toml(tmp_path, "none.bedside", 0, 104))
     with Queue.open(tmp_path / "queue", quiet_seconds=0) as queue:
-        queue.put(InstanceName("", "", "1", "1"), b"x")
-        (series,) = queue
-        pending = tuple(Delivery(peer="pacs", file=file) for file in ("first.dcm", "second.dcm"))
-        queue.record(series, Outcome(digest=series.digest, instances=1, state=State.DONE, pending=pending))
+        put(queue, "1", "first.dcm", "second.dcm")
         yield Sender(config.peers, queue, caller), queue
 
 
@@ -163,6 +168,39 @@ def test_a_result_that_breaks_every_association_does_not_hold_up_the_others_of_i
     now[0] += 1.01
     deliver(sender, queue)
     assert caller.taken == [("pacs", "second.dcm")]
+
+
+def test_such_a_result_does_not_hold_up_one_that_is_made_later(two, caller, now):
+    sender, queue = two
+    caller.failing["first.dcm"] = ResourceError('the association with the peer "pacs" failed')
+    for _ in range(20):  # longer than any wait
+        deliver(sender, queue)
+        now[0] += 400
+    assert caller.taken == [("pacs", "second.dcm")]
+    deliver(sender, queue)  # it fails once more
+    put(queue, "2", "third.dcm")
+    deliver(sender, queue)
+    assert len(caller.taken) == 1
+    now[0] += 1.01
+    deliver(sender, queue)
+    assert caller.taken[1:] == [("pacs", "third.dcm")]
+
+
+def test_a_peer_that_is_not_reached_is_called_less_and_less_also_for_new_results(two, caller, now):
+    sender, queue = two
+    caller.failing["pacs"] = NotReachedError('the peer "pacs" is not reached')
+    for _ in range(3):
+        deliver(sender, queue)
+        now[0] += 5
+    deliver(sender, queue)  # the fourth failure: 8 s
+    caller.failing.clear()
+    put(queue, "2", "third.dcm")
+    now[0] += 7.9
+    deliver(sender, queue)
+    assert caller.taken == []
+    now[0] += 0.2
+    deliver(sender, queue)
+    assert len(caller.taken) == 3
 
 
 def test_a_result_whose_arrival_the_disk_does_not_record_is_sent_again_later(two, caller, now, monkeypatch):
