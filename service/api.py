@@ -15,7 +15,7 @@ from .. import __version__
 from ..runtime.errors import ExitCode
 from .answers import ServiceAnswer
 from .events import job_events
-from .intake import UPLOAD, scan_as_nifti, take_in
+from .intake import UPLOAD, convert, nifti_path, take_in
 from .job import Job
 from .jobs import Jobs
 from .json_answer import json_response
@@ -55,7 +55,8 @@ class Api:
     ) -> None:
         self._bundles = {bundle.name: bundle for bundle in bundles}
         self._jobs, self._worker, self._settings, self._is_closing = jobs, worker, settings, is_closing
-        self._opening = asyncio.Semaphore(1)  # scans are unpacked and opened one after the other
+        # One scan at a time each: the few threads of asyncio also write uploads and remove jobs.
+        self._opening, self._converting = asyncio.Semaphore(1), asyncio.Semaphore(1)
 
     async def service(self, request: Request) -> Response:
         """Tells what runs here."""
@@ -142,7 +143,10 @@ class Api:
         """Sends the scan as NIfTI, a DICOM series too."""
         job, gone = self._job(request), RefusedError(404, "the scan is no longer here; post it again", ExitCode.USAGE)
         try:
-            path = await asyncio.to_thread(scan_as_nifti, job)
+            path = nifti_path(job)
+            if not path.is_file():
+                async with self._converting:
+                    await asyncio.to_thread(convert, job)
         except Exception as error:
             raise gone if job.state == "cancelled" else error from None  # its files go while they are read
         if job.state == "cancelled" or not path.is_file():

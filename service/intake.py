@@ -90,8 +90,15 @@ def _result_bytes(scan: Path | DicomSeries) -> int:
     return result_bytes(scan, segmentation=True)
 
 
-def scan_as_nifti(job: Job) -> Path:
-    """Returns the scan as a NIfTI file, converted once where it is DICOM, plane by plane.
+def nifti_path(job: Job) -> Path:
+    """Returns where a scan is as NIfTI, or will be once `convert` has run."""
+    if job.scan is None or isinstance(job.scan, Path):
+        return job.scan or job.folder / "scan.nii.gz"
+    return job.folder / "shown.nii.gz"
+
+
+def convert(job: Job) -> None:
+    """Converts a DICOM series to NIfTI plane by plane, once; a NIfTI scan stays as it is. Only one may run at a time.
 
     Raises:
         InputError: the series is damaged.
@@ -101,11 +108,8 @@ def scan_as_nifti(job: Job) -> Path:
     from ..runtime.scans.nifti import write_planes
     from ..runtime.scans.scan import Scan
 
-    if job.scan is None or isinstance(job.scan, Path):
-        return job.scan or job.folder / "scan.nii.gz"
-    path = job.folder / "shown.nii.gz"
-    with job.converting:
-        if not path.exists():
-            require_room(job.folder, math.prod(job.scan.grid.shape) * job.scan.dtype.itemsize)
-            write_planes(path, Scan(job.scan).planes(), job.scan.dtype, job.scan.grid)
-    return path
+    path, series = nifti_path(job), job.scan
+    if series is None or isinstance(series, Path) or path.exists():
+        return
+    require_room(job.folder, math.prod(series.grid.shape) * series.dtype.itemsize)
+    write_planes(path, Scan(series).planes(), series.dtype, series.grid)

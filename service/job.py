@@ -38,7 +38,6 @@ class Job:
         self.scan: Path | DicomSeries | None = None
         self.reserved: ReservedScan | None = None
         self.options = SegmentationOptions()
-        self.converting = threading.Lock()
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._state: State = "queued"

@@ -5,11 +5,14 @@ import io
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import nibabel as nib
 import numpy as np
 import pytest
 from bedside.runtime import Segmenter
+from bedside.service import api
 from bedside.service.intake import take_in
 from bedside.service.job import Job
 from bedside.service.segmenting import SEGMENTATION
@@ -148,6 +151,31 @@ class TestADicomSeries:
             answer = client.get(f"{API}jobs/{job['id']}/scan")
             assert (answer.status_code, answer.json()["error"]["code"]) == (404, 2)
         wait_until(lambda: paths_in(folder) == before)
+
+    def test_is_converted_once_and_in_one_thread_whoever_asks(self, client, series, monkeypatch):
+        """Uploads and removals need the other threads of asyncio, which has few."""
+        job, other = client.post_scan(zip_bytes(series)).json(), client.post_scan(zip_bytes(series)).json()
+        for each in (job, other):
+            client.finished(each)
+        asked, calls, opened = [], [], threading.Event()
+        real_job, real = api.Api._job, api.convert
+        monkeypatch.setattr(api.Api, "_job", lambda own, request: asked.append(1) or real_job(own, request))
+
+        def held(converted):
+            calls.append("begins")
+            opened.wait(60)
+            real(converted)
+            calls.append("ends")
+
+        monkeypatch.setattr(api, "convert", held)
+        urls = [f"{client.base_url}{API}jobs/{each['id']}/scan" for each in (job, other, job, other)]
+        with ThreadPoolExecutor(len(urls)) as pool:
+            answers = [pool.submit(httpx.get, url, timeout=60) for url in urls]
+            wait_until(lambda: len(asked) == len(urls))
+            assert client.post_scan().status_code == 202
+            opened.set()
+            assert {answer.result().status_code for answer in answers} == {200}
+        assert calls == ["begins", "ends"] * len(urls)
 
     def test_is_not_converted_where_the_disk_has_no_room(self, client, series, monkeypatch):
         job = client.post_scan(zip_bytes(series)).json()
