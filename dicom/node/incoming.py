@@ -64,7 +64,6 @@ class Incoming:
         self._folder = folder
         self._queue = queue
         self._quiet_after_abort_seconds = quiet_after_abort_seconds
-        self._series: set[str] = set()  # keys of what it sent
 
     def take(self) -> bool:
         """Puts what storescp has acknowledged into the queue; returns whether the association has ended.
@@ -80,8 +79,7 @@ class Incoming:
         released = was_released(self._folder)
         for file in files_by_time(self._folder) if released else self._all_but_cut_off():
             self._put(file)
-        for series in () if released else self._series:
-            self._queue.expect_more(series, self._quiet_after_abort_seconds)
+        self._queue.ended(self._folder.name, None if released else self._quiet_after_abort_seconds)
         shutil.rmtree(self._folder)
         return True
 
@@ -116,7 +114,7 @@ class Incoming:
             if name is None:
                 _log.warning("an instance was left out: its identifiers are missing")
         if name is not None:
-            self._series.add(self._queue.put(name, content, acknowledged=True))
+            self._queue.put(name, content, acknowledged=True, sender=self._folder.name)
         file.unlink()
 
 

@@ -56,6 +56,8 @@ def run_node(config: NodeConfig, cancel: Cancel | None = None) -> None:
                 quiet_seconds=node.quiet_seconds,
                 max_gib=limits.max_queue_gib,
                 min_free_gib=limits.min_free_gib,
+                # After so much silence an association has broken, unless it sends other series.
+                open_seconds=limits.timeout_seconds + node.quiet_after_abort_seconds,
             )
         )
         caller = PeerCaller(config)

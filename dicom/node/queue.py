@@ -46,16 +46,24 @@ class Queue:
         quiet_seconds: how long a series has to be quiet to be complete.
         max_bytes: bytes that it may hold.
         min_free_bytes: free disk space that it leaves.
+        open_seconds: how long a series has to be quiet while an association is open that sent some of it.
     """
 
     def __init__(
-        self, folder: Path, key: bytes, quiet_seconds: float, max_bytes: float = 1e18, min_free_bytes: float = 0
+        self,
+        folder: Path,
+        key: bytes,
+        quiet_seconds: float,
+        max_bytes: float = 1e18,
+        min_free_bytes: float = 0,
+        open_seconds: float = 0,
     ) -> None:
         self._folder = folder
         self._key = key
         self._quiet_seconds = quiet_seconds
         self._max_bytes = max_bytes
         self._min_free_bytes = min_free_bytes
+        self._open_seconds = open_seconds
         self._lock = RLock()
         self._series: dict[str, SeriesFolder] = {}
         self._holds_all_until = math.inf
@@ -63,7 +71,13 @@ class Queue:
     @classmethod
     @contextmanager
     def open(
-        cls, folder: Path, *, quiet_seconds: float, max_gib: float = 1e9, min_free_gib: float = 0
+        cls,
+        folder: Path,
+        *,
+        quiet_seconds: float,
+        max_gib: float = 1e9,
+        min_free_gib: float = 0,
+        open_seconds: float = 0,
     ) -> Generator[Queue]:
         """Yields the queue of a folder, which is made where there is none.
 
@@ -78,7 +92,8 @@ class Queue:
                 raise ResourceError(
                     f'the queue "{folder.name}" is held by another node; stop it, or use another folder'
                 )
-            queue = cls(folder, _own_key(folder / "key"), quiet_seconds, max_gib * _GIB, min_free_gib * _GIB)
+            limits = (max_gib * _GIB, min_free_gib * _GIB, open_seconds)
+            queue = cls(folder, _own_key(folder / "key"), quiet_seconds, *limits)
             queue._read()
             yield queue
         finally:
@@ -118,13 +133,14 @@ class Queue:
         """Returns a DICOM UID (PS3.5, B.2) that this queue always gives to the same words."""
         return f"2.25.{int(self.name('uid', *words), 16)}"
 
-    def put(self, name: InstanceName, content: bytes, *, acknowledged: bool = False) -> str:
+    def put(self, name: InstanceName, content: bytes, *, acknowledged: bool = False, sender: str | None = None) -> str:
         """Writes an instance; one that is there already stays as it is, and a refused series of it is tried again.
 
         Args:
             name: its identifiers.
             content: a DICOM file.
             acknowledged: whether the sender relies on it already, so that the limits of the queue come too late.
+            sender: name of the association that sent it, until `ended`; None where nothing more is to come.
 
         Returns:
             The key of its series.
@@ -138,7 +154,7 @@ class Queue:
         with self._lock:
             if key in self._series and file in self._series[key].instances:
                 series = self._series[key]
-                self._touch(series)
+                self._touch(series, sender)
                 if series.outcome is not None and series.outcome.state is State.REFUSED:
                     series.forget()
                 return key
@@ -149,26 +165,28 @@ class Queue:
             self._series[key] = series
             series.writing += 1
         try:
-            _make_durable_folder(series.instance_folder, self._folder)
-            _make_durable_folder(series.result_folder, self._folder)
+            series.make_folders(self._folder)
             with atomic_write(series.instance_folder / file) as temporary:
                 temporary.write_bytes(content)
             with self._lock:
                 if file not in series.instances:
                     series.instances.add(file)
                     series.size += len(content)
-                self._touch(series)
+                self._touch(series, sender)
         finally:
             with self._lock:
                 series.writing -= 1
         return key
 
-    def expect_more(self, key: str, quiet_seconds: float) -> None:
-        """Lets a series wait longer, because its association was aborted."""
+    def ended(self, sender: str, quiet_seconds: float | None = None) -> None:
+        """Notes the end of an association; with ``quiet_seconds`` it broke, and its series wait so long for more."""
         with self._lock:
-            if key in self._series:
-                self._series[key].changed = time.monotonic()
-                self._series[key].quiet_seconds = max(quiet_seconds, self._quiet_seconds)
+            for series in self._series.values():
+                if sender in series.senders:
+                    series.senders.discard(sender)
+                    if quiet_seconds is not None:
+                        series.changed = time.monotonic()
+                        series.quiet_seconds = max(quiet_seconds, self._quiet_seconds)
 
     def holds_all_until(self, now: float) -> None:
         """Says up to which second of the monotonic clock all that was received is in the queue; without it, always.
@@ -182,7 +200,8 @@ class Queue:
         """Returns the series that are complete and not worked on yet, the one that waits longest first."""
         with self._lock:
             now = min(now, self._holds_all_until)
-            return sorted((each for each in self._series.values() if each.is_due(now)), key=lambda each: each.changed)
+            due = [each for each in self._series.values() if each.is_due(now, self._open_seconds)]
+            return sorted(due, key=lambda each: each.changed)
 
     def record(self, series: SeriesFolder, outcome: Outcome) -> None:
         """Writes an entry of the journal; raises `ResourceError` where the disk does not take it."""
@@ -250,8 +269,9 @@ class Queue:
             del self._series[series.key]
         return trash
 
-    def _touch(self, series: SeriesFolder) -> None:
+    def _touch(self, series: SeriesFolder, sender: str | None) -> None:
         series.changed, series.quiet_seconds = time.monotonic(), self._quiet_seconds
+        series.senders |= {sender} if sender is not None else set()
 
     def check_space(self, size: int = 0) -> None:
         """Raises `QueueFullError` where some more bytes would be above a limit."""
@@ -271,18 +291,3 @@ def _own_key(file: Path) -> bytes:
     if len(key) != 32:
         raise ResourceError(f'"{file.name}" of the queue is damaged; restore it, or use another folder')
     return key
-
-
-def _make_durable_folder(folder: Path, root: Path) -> None:
-    """Creates a folder below another, and syncs every parent that got a new entry."""
-    if folder.is_dir():
-        return
-    make_folder(folder)
-    for parent in folder.parents:
-        descriptor = os.open(parent, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        if parent == root:
-            return

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
 from collections.abc import Generator
 from contextlib import contextmanager
-from threading import Lock, Thread
+from threading import Thread
 from typing import Any, cast
 
 from pynetdicom import evt
@@ -39,8 +38,6 @@ class Receiver:
     def __init__(self, config: NodeConfig, queue: Queue) -> None:
         self._config = config
         self._queue = queue
-        self._lock = Lock()
-        self._sent: defaultdict[int, set[str]] = defaultdict(set)  # association → keys of the series that it sent
 
     @contextmanager
     def listening(self) -> Generator[int]:
@@ -91,9 +88,7 @@ class Receiver:
             if name is None:
                 _log.warning("an instance was refused: its identifiers are missing or do not agree")
                 return _OTHER_INSTANCE
-            key = self._queue.put(name, content)
-            with self._lock:
-                self._sent[id(event.assoc)].add(key)
+            self._queue.put(name, content, sender=_sender(event))
             return _SUCCESS
         except (ResourceError, OSError, MemoryError) as error:
             _log.warning("an instance was refused for want of space: %s", _reason(error))
@@ -105,15 +100,15 @@ class Receiver:
 
     def _aborted(self, event: evt.Event) -> None:
         """Lets the series of a broken association wait longer: the rest of each may still come, in any order."""
-        for key in self._forget(event):
-            self._queue.expect_more(key, self._config.node.quiet_after_abort_seconds)
+        self._queue.ended(_sender(event), self._config.node.quiet_after_abort_seconds)
 
     def _released(self, event: evt.Event) -> None:
-        self._forget(event)
+        self._queue.ended(_sender(event))
 
-    def _forget(self, event: evt.Event) -> set[str]:
-        with self._lock:
-            return self._sent.pop(id(event.assoc), set())
+
+def _sender(event: evt.Event) -> str:
+    """Returns the name of an association as long as it is open."""
+    return str(id(event.assoc))
 
 
 def _reason(error: Exception) -> str:

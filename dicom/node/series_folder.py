@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
 from ...runtime.errors import ResourceError
-from ...runtime.files.atomic import atomic_write
+from ...runtime.files.atomic import atomic_write, make_folder
 from .outcome import Outcome, State
 
 INSTANCE_SUFFIX = ".dcm"
@@ -26,6 +27,7 @@ class SeriesFolder:
         outcomes: digest → entry of the journal.
         changed: when an instance arrived last, in seconds of the monotonic clock.
         quiet_seconds: how long it has to be quiet from then on.
+        senders: names of the open associations that sent some of it.
         retry_at: before this second of the monotonic clock it is left alone.
         writing: how many instances are being written now.
         size: bytes of the instances.
@@ -36,6 +38,7 @@ class SeriesFolder:
     outcomes: dict[str, Outcome] = field(default_factory=dict[str, Outcome])
     changed: float = 0.0
     quiet_seconds: float = 0.0
+    senders: set[str] = field(default_factory=set[str])
     retry_at: float = 0.0
     writing: int = 0
     size: int = 0
@@ -97,6 +100,21 @@ class SeriesFolder:
         """Returns the instances' files, in the order of their names."""
         return [self.instance_folder / name for name in sorted(self.instances)]
 
+    def make_folders(self, queue: Path) -> None:
+        """Makes its folders below that of the queue, and syncs every parent that got a new entry."""
+        for folder in (self.instance_folder, self.result_folder):
+            if folder.is_dir():
+                continue
+            make_folder(folder)
+            for parent in folder.parents:
+                descriptor = os.open(parent, os.O_RDONLY)
+                try:
+                    os.fsync(descriptor)
+                finally:
+                    os.close(descriptor)
+                if parent == queue:
+                    break
+
     def record(self, outcome: Outcome) -> None:
         """Writes an entry of the journal; raises `ResourceError` where the disk does not take it."""
         with atomic_write(self.result_folder / f"{outcome.digest}{_JOURNAL_SUFFIX}") as temporary:
@@ -115,9 +133,15 @@ class SeriesFolder:
             raise ResourceError(f"the queue cannot be written ({error.strerror or error})") from None
         self.outcomes.pop(self.digest, None)
 
-    def is_due(self, now: float) -> bool:
-        """Whether it is complete by its quiet time, and not worked on yet."""
-        if self.writing or not self.instances or now < max(self.retry_at, self.changed + self.quiet_seconds):
+    def is_due(self, now: float, open_seconds: float) -> bool:
+        """Whether it is complete by its quiet time, and not worked on yet.
+
+        Args:
+            now: second of the monotonic clock.
+            open_seconds: quiet time at least while an association is open that sent some of it.
+        """
+        quiet_seconds = max(self.quiet_seconds, open_seconds) if self.senders else self.quiet_seconds
+        if self.writing or not self.instances or now < max(self.retry_at, self.changed + quiet_seconds):
             return False
         outcome = self.outcome
         return outcome is None or outcome.state is State.STARTED

@@ -1,6 +1,7 @@
 """What storescp completed enters the queue, during the association and after it."""
 
 import os
+import time
 
 import pydicom
 import pytest
@@ -18,7 +19,7 @@ def instances(queue):
 def test_a_file_that_is_still_written_waits_and_one_that_is_closed_is_taken(tmp_path, association):
     first, second, *_ = parties.series(tmp_path / "ct", 3)
     content = second.read_bytes()
-    with Queue.open(tmp_path / "queue", quiet_seconds=1) as queue:
+    with Queue.open(tmp_path / "queue", quiet_seconds=1, open_seconds=60) as queue:
         incoming = Incoming(association, queue, 60)
         with (association / "files" / "2").open("wb") as written:
             written.write(content[:-20])
@@ -30,6 +31,7 @@ def test_a_file_that_is_still_written_waits_and_one_that_is_closed_is_taken(tmp_
             written.write(content[-20:])
         assert not incoming.take()
         assert instances(queue) == {pydicom.dcmread(file).SOPInstanceUID for file in (first, second)}
+        assert queue.due(time.monotonic() + 2) == []  # the association is open
 
 
 def test_nothing_is_taken_while_it_is_not_known_what_storescp_has_open(tmp_path, association):

@@ -102,11 +102,11 @@ def test_a_full_queue_and_a_full_disk_refuse(tmp_path):
 
 def test_a_series_is_due_once_it_is_quiet_and_not_after_its_outcome(tmp_path):
     with opened(tmp_path, quiet_seconds=5) as queue:
-        queue.put(name(1), b"one")
+        queue.put(name(1), b"one", sender="first")
         series, now = only(queue), time.monotonic()
         assert queue.due(now) == []
         assert queue.due(now + 6) == [series]
-        queue.expect_more(series.key, 60)
+        queue.ended("first", 60)
         assert queue.due(now + 30) == []
         assert queue.due(now + 61) == [series]
         queue.record(series, done(series))
@@ -115,6 +115,31 @@ def test_a_series_is_due_once_it_is_quiet_and_not_after_its_outcome(tmp_path):
         assert queue.due(now + 61) == []
         queue.put(name(2), b"two")
         assert queue.due(now + 61) == [series]
+
+
+def test_a_series_waits_for_every_open_association_that_sent_some_of_it(tmp_path):
+    """A sender may pause, and a cable that is pulled is noticed after a minute."""
+    with opened(tmp_path, quiet_seconds=5, open_seconds=60) as queue:
+        queue.put(name(1), b"one", sender="first")
+        queue.put(name(2), b"two", sender="second")
+        queue.put(name(1, series="4.5.6"), b"of another series", sender="third")
+        series, now = next(iter(queue)), time.monotonic()
+        queue.ended("third")
+        queue.ended("second")
+        assert series not in queue.due(now + 30)
+        assert len(queue.due(now + 30)) == 1
+        queue.ended("first")
+        assert series in queue.due(now + 6)
+
+
+def test_a_series_does_not_wait_for_ever_for_an_association_that_sends_others(tmp_path):
+    with opened(tmp_path, quiet_seconds=5, open_seconds=60) as queue:
+        queue.put(name(1), b"one", sender="first")
+        now = time.monotonic()
+        assert queue.due(now + 59) == []
+        assert queue.due(now + 61) == [only(queue)]
+        queue.ended("first", quiet_seconds=100)
+        assert queue.due(now + 61) == []
 
 
 def test_no_series_is_due_beyond_the_second_up_to_which_the_queue_holds_all_that_was_received(tmp_path):

@@ -27,7 +27,9 @@ from . import parties
 def receiving(tmp_path, more="", **node):
     """A receiver with its queue, and no worker."""
     config = load_node_config(parties.node_toml(tmp_path, "none.bedside", 0, 104, more=more, **node))
-    options = {"quiet_seconds": 1.0, "max_gib": config.limits.max_queue_gib, "min_free_gib": config.limits.min_free_gib}
+    limits = config.limits
+    options = {"max_gib": limits.max_queue_gib, "min_free_gib": limits.min_free_gib}
+    options |= {"quiet_seconds": 1.0, "open_seconds": 60.0}
     with Queue.open(Path(config.node.queue), **options) as queue, Receiver(config, queue).listening() as port:
         yield queue, port
 
@@ -210,6 +212,15 @@ def test_every_series_of_a_broken_association_waits_longer(tmp_path):
         assert parties.wait_until(lambda: [series.quiet_seconds for series in queue] == [50.0, 50.0], 10)
         parties.send(port, files)  # sent again, to the end
         assert [series.quiet_seconds for series in queue] == [1.0, 1.0]
+
+
+def test_a_series_is_not_complete_while_its_association_is_open(tmp_path):
+    files = parties.series(tmp_path / "ct", 3)
+    with receiving(tmp_path) as (queue, port):
+        with parties.sending(port) as association:
+            association.send_c_store(pydicom.dcmread(files[0]))
+            assert queue.due(time.monotonic() + 2) == []
+        assert parties.wait_until(lambda: len(queue.due(time.monotonic() + 2)) == 1, 10)
 
 
 def test_a_damaged_data_set_is_not_understood(tmp_path, caplog):
