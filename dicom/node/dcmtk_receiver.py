@@ -60,9 +60,14 @@ class DcmtkReceiver:
         node = self._config.node
         program = find_storescp()
         write_profile(self._queue.incoming / "profile.cfg")
-        family = socket.AF_INET6 if ":" in node.address else socket.AF_INET
+        is_ipv6 = ":" in node.address
         try:
-            server = socket.create_server((node.address, node.port), family=family, backlog=128)
+            server = socket.create_server(
+                (node.address, node.port),
+                family=socket.AF_INET6 if is_ipv6 else socket.AF_INET,
+                backlog=128,
+                dualstack_ipv6=is_ipv6 and socket.has_dualstack_ipv6(),  # "::" takes IPv4 too, as with pynetdicom
+            )
         except OSError as error:
             raise not_listening(node, error) from None
         server.settimeout(_POLL_SECONDS)
