@@ -28,6 +28,9 @@ _DAMAGED = (
 def unzip(archive: Path, target: Path, most_files: int, most_bytes: int) -> int:
     """Unpacks the files of a zip as ``00000.dcm``, ``00001.dcm``, …: no name of the zip reaches the disk.
 
+    A hidden file gets a hidden name, such as ``.00002.dcm``, and a DICOMDIR is left out, so that `open_series` takes
+    them as it does in a folder.
+
     Args:
         archive: the zip.
         target: folder to make.
@@ -50,7 +53,8 @@ def unzip(archive: Path, target: Path, most_files: int, most_bytes: int) -> int:
             members = _checked(source, most_files, limit)
             require_room(target, sum(member.file_size for member in members))
             for number, member in enumerate(members):
-                _write(source, member, target / f"{number:05d}.dcm")
+                hidden = "." if _last_name(member).startswith(".") else ""
+                _write(source, member, target / f"{hidden}{number:05d}.dcm")
     except _DAMAGED as error:
         raise_shortage(error, "the zip")
         raise _damaged(error) from None
@@ -79,7 +83,7 @@ def _checked(source: zipfile.ZipFile, most_files: int, most_bytes: int) -> list[
     if len(infos) > most_files:
         raise InputError(f"the zip has {len(infos):,} files, {most_files:,} are allowed; zip the slices of one series")
     for info in infos:
-        name = info.orig_filename.replace("\\", "/")
+        name = _with_slashes(info)
         if name.startswith("/") or ".." in name.split("/") or "\0" in name or name[1:2] == ":":
             raise InputError("a file in the zip leads out of its folder; zip the series' folder")
         if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
@@ -92,7 +96,15 @@ def _checked(source: zipfile.ZipFile, most_files: int, most_bytes: int) -> list[
         raise InputError(
             f"the zip unpacks to more than {most_bytes / 2**20:,.0f} MiB; zip the slices of one series alone"
         )
-    return [info for info in infos if not info.is_dir()]
+    return [info for info in infos if not info.is_dir() and _last_name(info) != "DICOMDIR"]
+
+
+def _with_slashes(info: zipfile.ZipInfo) -> str:
+    return info.orig_filename.replace("\\", "/")
+
+
+def _last_name(info: zipfile.ZipInfo) -> str:
+    return _with_slashes(info).rpartition("/")[2]
 
 
 def _write(source: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:

@@ -132,6 +132,11 @@ class TestADicomSeries:
         assert answer.status_code == 404
         assert "could not be written; the warnings of the job say why" in answer.json()["error"]["message"]
 
+    def test_with_what_a_system_leaves_beside_it_is_accepted(self, client, series):
+        beside = {"DOE_JANE/.keep": b"", "__MACOSX/DOE_JANE/._IM0": b"\0\5\x16\7" + bytes(116), "DICOMDIR": b""}
+        job = client.post_scan(zip_bytes({**series, **beside})).json()
+        assert client.finished(job)["state"] == "done"
+
     def test_leaves_no_name_on_the_disk(self, client, series, folder, gate):
         job = client.post_scan(zip_bytes(series)).json()
         names = " ".join(str(path) for path in folder.rglob("*"))

@@ -34,6 +34,11 @@ def test_names_become_numbers(unzipped):
     assert found == {"00000.dcm": b"a", "00001.dcm": b"b"}
 
 
+def test_hidden_files_stay_hidden_and_a_dicomdir_is_left_out(unzipped):
+    found = unzipped(zip_bytes({"x/DICOMDIR": b"d", "x/.keep": b"", ".a/1": b"a", "x\\.b": b"b"}))
+    assert found == {".00000.dcm": b"", "00001.dcm": b"a", ".00002.dcm": b"b"}
+
+
 @pytest.mark.parametrize("name", ["../a", "/etc/a", "a/../../b", "..\\a", "C:\\a", "a/..", "\\\\server\\a"])
 def test_a_name_that_leads_out_is_refused(unzipped, tmp_path, name):
     with pytest.raises(InputError, match="leads out"):
