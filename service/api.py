@@ -9,12 +9,13 @@ from typing import Any
 
 import msgspec
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import FileResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from .. import __version__
 from ..runtime.errors import ExitCode
 from .answers import ServiceAnswer
 from .events import job_events
+from .file_answer import FileAnswer
 from .intake import UPLOAD, convert, nifti_path, take_in
 from .job import Job
 from .jobs import Jobs
@@ -151,7 +152,7 @@ class Api:
             raise gone if job.state == "cancelled" else error from None  # its files go while they are read
         if job.state == "cancelled" or not path.is_file():
             raise gone
-        return FileResponse(path, media_type=BYTES, filename="scan" + "".join(path.suffixes))
+        return FileAnswer(path, BYTES, "scan" + "".join(path.suffixes))
 
     def _asked(self, request: Request) -> tuple[ScanOptions, ServedBundle]:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -188,8 +189,8 @@ class Api:
         return job
 
 
-def _file(job: Job, name: str, media_type: str) -> FileResponse:
+def _file(job: Job, name: str, media_type: str) -> FileAnswer:
     path = job.folder / name
     if not path.is_file():
         raise RefusedError(404, "the files of this job are no longer here; post the scan again", ExitCode.USAGE)
-    return FileResponse(path, media_type=media_type, filename=name)
+    return FileAnswer(path, media_type, name)

@@ -94,10 +94,8 @@ def _answer(row: Row, status: int) -> dict[str, Any]:
 
 
 def _parts(row: Row) -> dict[str, Any]:
-    """Returns the answers to a request with the header Range; Starlette words its refusals, in plain text."""
-    text = {"text/plain": {"schema": {"type": "string"}}}
-    refusals = {str(status): {"description": HTTPStatus(status).phrase, "content": text} for status in (400, 416)}
-    return {"206": _answer(row, 206), **refusals}
+    """Returns the answers to a request with the header Range."""
+    return {"206": _answer(row, 206), **{str(status): _refusal(status) for status in (400, 416)}}
 
 
 def _refusal(status: int) -> dict[str, Any]:
