@@ -22,8 +22,9 @@ def timed_protocol(header_seconds: float, answer_seconds: float) -> type[H11Prot
         _answer: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
-            transport.set_write_buffer_limits(high=0)  # `pause_writing` whenever the client has not taken everything
             super().connection_made(transport)
+            # `pause_writing` whenever the client has not taken everything; with 0, TLS pauses before there is anything
+            transport.set_write_buffer_limits(high=1)
             self._watch_header()
 
         def data_received(self, data: bytes) -> None:

@@ -22,7 +22,7 @@ import onnxruntime
 import openvino
 import torch
 from bedside.distill import build_student
-from bedside.export import onnx_export, window_attention
+from bedside.export.onnx_graphs import onnx_export, window_attention
 from bedside.export.onnx_graphs.label_model import onnx_of_labels
 from bedside.export.onnx_graphs.norms_in_parts import norms_in_parts
 from bedside.export.onnx_graphs.onnx_helpers import fixed_shapes

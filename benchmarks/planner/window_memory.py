@@ -36,8 +36,9 @@ def measured_memory(path: Path, setting: SeriesSetting, edge: int) -> int:
     code = (
         "import sys, numpy as np; from pathlib import Path; from bedside.runtime.engines import *\n"
         "from bedside.devices.probe.kernels import Kernel\n"
+        "from bedside.devices.probe.networks import kernel_network\n"
         "engine, precision, file, edge = sys.argv[1:]; edge = int(edge)\n"
-        "tiny = Kernel('conv', 8, 8, 16).network(1); patch = np.ones((1, 1, edge, edge, edge), np.float32)\n"
+        "tiny = kernel_network(Kernel('conv', 8, 8, 16), 1); patch = np.ones((1, 1, edge, edge, edge), np.float32)\n"
         "with open_engine(engine, tiny, threads=1, precision=precision) as opened:\n"
         "    opened.infer(patch[:, :, :16, :16, :16].copy())\n"
         "read = lambda key: int(next(l for l in open('/proc/self/status') if l.startswith(key)).split()[1]) * 1024\n"

@@ -10,6 +10,7 @@ import pytest
 from bedside.devices.planner.costs import model_cost
 from bedside.devices.planner.roofline import Interval
 from bedside.devices.probe.kernels import Kernel
+from bedside.devices.probe.networks import kernel_network
 from bedside.devices.probe.results import Series
 
 from ..devices.probe.probes import kernel
@@ -46,7 +47,7 @@ def test_predictions_of_both_devices_hold_the_published_time(script):
 
 def test_a_measured_time_meets_the_prediction_of_its_own_series(script, tmp_path):
     probed = script("probed")
-    (tmp_path / "a.8.fp32.onnx").write_bytes(Kernel("conv", 8, 8, 8).network(1))
+    (tmp_path / "a.8.fp32.onnx").write_bytes(kernel_network(Kernel("conv", 8, 8, 8), 1))
     series = {
         key: Series(
             engine="onnxruntime",
@@ -84,7 +85,7 @@ def test_memory_is_what_a_process_needs_for_a_model(script, tmp_path):
     memory = script("window_memory")
     setting = memory.SeriesSetting("onnxruntime", "fp32", 1)
     for channels in (8, 64):
-        (tmp_path / f"{channels}.onnx").write_bytes(Kernel("conv", channels, channels, 32).network(1))
+        (tmp_path / f"{channels}.onnx").write_bytes(kernel_network(Kernel("conv", channels, channels, 32), 1))
     small, large = (memory.measured_memory(tmp_path / f"{channels}.onnx", setting, 32) for channels in (8, 64))
     assert large - small > 56 * 32**3 * 4  # one tensor of 56 channels more, at least
 

@@ -12,7 +12,7 @@ OPTION = re.compile(r"(?<!gdcmconv )--[a-z]")  # an option of this command line,
 FOLDERS = ("runtime/scans", "runtime/memory", "runtime/preprocessing", "runtime/labels", "runtime/windows", "dicom")
 FILES = [path for folder in FOLDERS for path in sorted((ROOT / folder).glob("*.py"))]
 FILES += [ROOT / "runtime" / name for name in ("pipeline.py", "segmenter.py", "execution_plan.py", "locator.py")]
-OPERATORS = {"settings.py", "server.py", "jobs.py"}  # said at the start, on the terminal
+OPERATORS = {"settings.py", "server.py", "private_folder.py"}  # said at the start, on the terminal
 SERVICE = [path for path in sorted((ROOT / "service").glob("*.py")) if path.name not in {*OPERATORS, "wording.py"}]
 
 

@@ -9,6 +9,7 @@ import onnx
 from bedside.devices.planner.costs import model_cost
 from bedside.devices.planner.onnxruntime_window import onnxruntime_window_bytes
 from bedside.devices.probe.kernels import Kernel
+from bedside.devices.probe.networks import kernel_network
 from onnx import TensorProto, helper, numpy_helper
 
 MIB = 1 << 20
@@ -96,7 +97,7 @@ def test_a_network_that_computes_nothing_takes_only_its_logits():
 
 def test_a_convolution_in_int8_takes_a_pointer_for_each_value_of_its_kernel_and_each_voxel():
     """Beside bytes of the input and of the output, each once as it is and once with its channels last."""
-    content = Kernel("conv", 16, 16, 64, quantized=True).network(1, "uint8")
+    content = kernel_network(Kernel("conv", 16, 16, 64, quantized=True), 1, "uint8")
     cost = model_cost(content)
     voxels = 64**3
     logits, floats, byte = 2 * 4 * voxels, 16 * 4 * voxels, 16 * voxels

@@ -10,6 +10,7 @@ import numpy as np
 import onnxruntime
 import pytest
 from bedside.devices.probe.kernels import Kernel
+from bedside.devices.probe.networks import kernel_network
 from bedside.runtime import BundleError, ResourceError, open_engine
 from bedside.runtime.engines import PRECISIONS, inference_devices, supports
 from bedside.runtime.memory.cgroup import Limits
@@ -129,7 +130,9 @@ def test_threads_stop_spinning_after_a_call_and_under_a_quota_below_them_within_
 
 def test_the_second_window_takes_no_more_memory_than_the_first():
     window = np.ones((1, 1, 64, 64, 64), np.float32)
-    with open_engine("onnxruntime", Kernel("conv", 16, 16, 64).network(2), threads=1) as engine:  # 17 MB a tensor
+    with open_engine(
+        "onnxruntime", kernel_network(Kernel("conv", 16, 16, 64), 2), threads=1
+    ) as engine:  # 17 MB a tensor
         engine.infer(window)
         after_one = resident_bytes()
         for _ in range(2):
