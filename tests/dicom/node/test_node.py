@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import time
 
 import numpy as np
+import pydicom
 import pytest
 from bedside.cli.main import run
 from bedside.dicom.node.config import load_node_config
@@ -129,3 +131,17 @@ def test_the_log_of_the_libraries_comes_back_as_it_was(bundle, tmp_path, peer):
     with parties.node_here(config):
         pass
     assert [(each.level, each.propagate) for each in map(logging.getLogger, ("pydicom", "pynetdicom"))] == before
+
+
+@pytest.mark.parametrize("storescp", ["pynetdicom", "dcmtk"])
+def test_a_sender_that_keeps_its_association_open_gets_the_result_of_its_series(bundle, tmp_path, peer, storescp):
+    if storescp == "dcmtk" and shutil.which("storescp") is None:
+        pytest.skip("DCMTK is not installed")
+    port, limits = parties.free_port(), "[limits]\ntimeout_seconds = 3.0"
+    config = parties.node_toml(tmp_path, bundle, port, peer.port, more=limits, storescp=storescp)
+    files = parties.series(tmp_path / "ct", 9)
+    with parties.running_node(config, port, tmp_path / "log"), parties.sending(port) as association:
+        for file in files:
+            assert association.send_c_store(pydicom.dcmread(file)).Status == 0
+        (made,) = peer.wait_for(1)
+    assert len(made.ReferencedSeriesSequence[0].ReferencedInstanceSequence) == len(files)
