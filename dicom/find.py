@@ -161,9 +161,21 @@ def _dicom_files(given: Sequence[Path]) -> Iterator[Path]:
         files = [file for each in walk_folder(path, _refuse) for file in each if file.name != "DICOMDIR"]
         slices = {file: None for file in files if is_dicom(file)}  # in their order
         if slices:  # each may lie in a folder of its own
-            others = (file for file in files if file not in slices)
-            _check_whole(file for file in others if not _is_hidden(file.relative_to(path)))
+            others = [file for file in files if file not in slices and not _is_hidden(file.relative_to(path))]
+            _check_whole(_possible_slices(others, slices, path))
         yield from slices
+
+
+def _possible_slices(files: Iterable[Path], slices: Iterable[Path], root: Path) -> Iterator[Path]:
+    """Returns the files that may have been slices: those beside or named like slices, and links, also to a folder."""
+    folders = {file.parent for file in slices}
+    kinds = {_kind(file, root) for file in slices}
+    return (file for file in files if file.parent in folders or _kind(file, root) in kinds or file.is_symlink())
+
+
+def _kind(file: Path, root: Path) -> tuple[int, str]:
+    """Returns depth and ending, which a lost slice in a folder of its own shares with the others."""
+    return len(file.relative_to(root).parts), file.suffix.lower()
 
 
 def _is_hidden(file: Path) -> bool:

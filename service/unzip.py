@@ -53,7 +53,7 @@ def unzip(archive: Path, target: Path, most_files: int, most_bytes: int) -> int:
             members = _checked(source, most_files, limit)
             require_room(target, sum(member.file_size for member in members))
             for number, member in enumerate(members):
-                hidden = "." if _last_name(member).startswith(".") else ""
+                hidden = "." if any(part.startswith(".") for part in _with_slashes(member).split("/")) else ""
                 _write(source, member, target / f"{hidden}{number:05d}.dcm")
     except _DAMAGED as error:
         raise_shortage(error, "the zip")

@@ -16,7 +16,8 @@ def _spelled(value: str | list[str] | None, names: Collection[str]) -> str | lis
     from ...runtime.spelling import canonical
 
     if isinstance(value, list):
-        return [canonical(name.strip(), names) for given in value for name in given.split(",")]
+        given = [name.strip() for text in value for name in text.split(",")]
+        return [canonical(name, names) for name in given if name]
     return canonical(value, names)
 
 

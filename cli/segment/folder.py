@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Generator, Sequence
 from contextlib import closing
@@ -80,16 +81,18 @@ def segment_folder(
             job = job.like(earlier)
         if skipped:
             console.info(f"{skipped} of {len(cases)} scans have their label map already")
-        journal = journal.beginning(todo)
+        in_hand = len(todo) if cluster else workers  # at most, in their order
+        journal = journal.beginning(todo[:in_hand])
         journal.save(outputs)
         try:
             with console.stages("scans", "windows") as (advance, windows):
                 advance(skipped, len(cases))
                 with closing(_run(job, todo, workers, windows, cluster)) as segmented:
-                    for done, (case, outcome) in enumerate(segmented, skipped + 1):
-                        journal = journal.with_outcome(case, outcome)
+                    for done, (case, outcome) in enumerate(segmented, 1):
+                        following = todo[done + in_hand - 1 : done + in_hand]
+                        journal = journal.with_outcome(case, outcome).beginning(following)
                         journal.save(outputs)
-                        advance(done, len(cases))
+                        advance(skipped + done, len(cases))
         except BaseException:
             journal.interrupted(todo).save(outputs)
             raise
@@ -119,17 +122,17 @@ def _check_apart(cases: Sequence[FolderScan]) -> None:
         UsageError: a link in the output folder leads to a scan, or to the place of another label map.
     """
     named: dict[str, FolderScan] = {}
-    scans = {case.scan.resolve() for case in cases}
-    places: dict[Path, FolderScan] = {}
+    scans = {os.path.realpath(case.scan) for case in cases}
+    places: dict[str, FolderScan] = {}
     for case in cases:
         other = named.setdefault(case.label_map, case)
         if other is not case:
             raise InputError(f'"{other.name}" and "{case.name}" would have the same label map; rename or remove one')
-        place = case.output.resolve()
+        place = os.path.realpath(case.output)  # of a link that leads to itself, too
         if place in scans:
             raise UsageError(
-                f'"{case.label_map}" in the output folder is a link to "{place.name}", a scan, which the label map '
-                "would replace; choose another folder"
+                f'"{case.label_map}" in the output folder is a link to "{Path(place).name}", a scan, which it would '
+                "replace; choose another folder"
             )
         other = places.setdefault(place, case)
         if other is not case:

@@ -39,8 +39,8 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         cases: name of the scan (`FolderScan.name`) → outcome of the last run that had it.
         label_maps: name of the label map (`FolderScan.label_map`) → the last that is known to have been written there,
             whatever became of its scan since.
-        begun: names of the label maps that the last run was to write and whose outcome is not known: it may have
-            written them before it was interrupted.
+        begun: names of the label maps that the last run had in hand and whose outcome is not known, in order: it may
+            have written them before it was interrupted.
     """
 
     setup: Setup
@@ -49,7 +49,7 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     workers: int
     cases: dict[str, Outcome] = {}
     label_maps: dict[str, LabelMap] = {}
-    begun: frozenset[str] = frozenset()
+    begun: tuple[str, ...] = ()
 
     def resumed(self, folder: Path, cases: list[FolderScan], force: bool) -> Journal:
         """Returns this journal with what the folder's earlier journal says, whose setup must be the same.
@@ -136,7 +136,7 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def beginning(self, cases: Sequence[FolderScan]) -> Journal:
         """Returns the journal of a run that begins to write these label maps; saved before the run writes the first."""
-        return msgspec.structs.replace(self, begun=self.begun | {case.label_map for case in cases})
+        return msgspec.structs.replace(self, begun=tuple(sorted({*self.begun, *(case.label_map for case in cases)})))
 
     def interrupted(self, cases: Sequence[FolderScan]) -> Journal:
         """Returns the journal of a run that ends before its time: which label maps it has written is seen now.
@@ -147,7 +147,7 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             cases: scans of the run.
         """
         not_written = {case.label_map for case in cases if not self._is_unknown(case)}
-        return msgspec.structs.replace(self, begun=self.begun - not_written)
+        return msgspec.structs.replace(self, begun=tuple(name for name in self.begun if name not in not_written))
 
     def _is_unknown(self, case: FolderScan) -> bool:
         """Whether there is a file other than the label map that is known to have been written there."""
@@ -161,7 +161,7 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             self,
             cases=dict(sorted({**self.cases, **cases}.items())),
             label_maps=dict(sorted({**self.label_maps, **_written(cases)}.items())),
-            begun=self.begun - {case.label_map},
+            begun=tuple(name for name in self.begun if name != case.label_map),
         )
 
     def save(self, folder: Path) -> None:

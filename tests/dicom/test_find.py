@@ -116,6 +116,9 @@ def test_other_files_beside_slices_are_no_fault(tmp_path):
     (tmp_path / "ct" / "notes.txt").write_text("seen")
     (tmp_path / "ct" / "0815").write_bytes(b"\0\x05\x16\x07" + bytes(160))  # from a zip of macOS
     (tmp_path / "ct" / "view.jpg").write_bytes(b"\xff\xd8\xff\xe0")
+    (tmp_path / "DONE").touch()
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "__init__.py").touch()
     (tmp_path / ".git").mkdir()
     (tmp_path / ".git" / "lock").touch()
     assert open_series(tmp_path).warnings == ()

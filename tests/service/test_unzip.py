@@ -36,7 +36,7 @@ def test_names_become_numbers(unzipped):
 
 def test_hidden_files_stay_hidden_and_a_dicomdir_is_left_out(unzipped):
     found = unzipped(zip_bytes({"x/DICOMDIR": b"d", "x/.keep": b"", ".a/1": b"a", "x\\.b": b"b"}))
-    assert found == {".00000.dcm": b"", "00001.dcm": b"a", ".00002.dcm": b"b"}
+    assert found == {".00000.dcm": b"", ".00001.dcm": b"a", ".00002.dcm": b"b"}
 
 
 @pytest.mark.parametrize("name", ["../a", "/etc/a", "a/../../b", "..\\a", "C:\\a", "a/..", "\\\\server\\a"])

@@ -195,3 +195,14 @@ def test_a_label_map_that_is_corrected_after_an_interrupted_run_that_made_all_an
     before = correct(out / "b.nii.gz")
     refused(run, bundle_path, scans, out, r"b\.nii\.gz \(changed since it was made\)")
     assert (out / "b.nii.gz").read_bytes() == before
+
+
+def test_a_label_map_that_is_corrected_after_a_killed_run_that_never_reached_it_is_not_replaced(
+    bundle_path, scans, tmp_path, correct, interrupted, run
+):
+    out = tmp_path / "out"
+    run(bundle_path, scans, out)
+    interrupted("killed", bundle_path, scans, out, "--force")  # while it had the first scan in hand
+    before = correct(out / "b.nii.gz")
+    refused(run, bundle_path, scans, out, r"b\.nii\.gz \(changed since it was made\)")
+    assert (out / "b.nii.gz").read_bytes() == before

@@ -47,6 +47,13 @@ def test_a_label_map_replaces_no_scan_and_no_other_label_map_through_a_link(
     assert (scans / "a.nii.gz").read_bytes() == before
 
 
+def test_a_link_that_leads_to_itself_ends_no_run(bundle_path, scans, tmp_path, run):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.nii.gz").symlink_to("a.nii.gz")
+    assert run(bundle_path, scans, tmp_path / "out", "--force").exit_code == 5
+    assert (tmp_path / "out" / "b.nii.gz").is_file()
+
+
 def test_a_folder_of_dicom_files_is_one_scan_whose_label_map_is_a_file(bundle_path, tmp_path, run):
     (tmp_path / "series").mkdir()
     (tmp_path / "series" / "IM1").write_bytes(bytes(128) + b"DICM" + bytes(100))
