@@ -81,7 +81,7 @@ def segment_folder(
             job = job.like(earlier)
         if skipped:
             console.info(f"{skipped} of {len(cases)} scans have their label map already")
-        in_hand = len(todo) if cluster else workers  # at most, in their order
+        in_hand = _most_in_hand(workers, len(todo), cluster)
         journal = journal.beginning(todo[:in_hand])
         journal.save(outputs)
         try:
@@ -97,6 +97,13 @@ def segment_folder(
             journal.interrupted(todo).save(outputs)
             raise
     return _tell(cases, {case.name for case in todo}, journal.cases, left_out, console)
+
+
+def _most_in_hand(workers: int, scans: int, cluster: Cluster | None) -> int:
+    """Returns how many scans whose outcome is not known may have been handed out, the first ones in their order."""
+    if cluster is not None:
+        return scans
+    return workers + 1 if workers > 1 else 1  # a worker gets its next scan before the outcome of the last is told
 
 
 def find_cases(scans: Path, outputs: Path) -> list[FolderScan]:

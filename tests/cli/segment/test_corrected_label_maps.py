@@ -186,23 +186,13 @@ def test_what_comes_to_a_place_that_an_interrupted_run_never_reached_is_not_repl
     assert (out / "b.nii.gz").read_bytes() == before
 
 
-def test_a_label_map_that_is_corrected_after_an_interrupted_run_that_made_all_anew_is_not_replaced(
-    bundle_path, scans, tmp_path, correct, interrupted, run
+@pytest.mark.parametrize("at", ["b.nii", "killed"])  # killed while it had the first scan in hand
+def test_a_label_map_that_a_run_that_made_all_anew_never_reached_is_not_replaced_once_it_is_corrected(
+    bundle_path, scans, tmp_path, correct, interrupted, run, at
 ):
     out = tmp_path / "out"
     run(bundle_path, scans, out)
-    interrupted("b.nii", bundle_path, scans, out, "--force")
-    before = correct(out / "b.nii.gz")
-    refused(run, bundle_path, scans, out, r"b\.nii\.gz \(changed since it was made\)")
-    assert (out / "b.nii.gz").read_bytes() == before
-
-
-def test_a_label_map_that_is_corrected_after_a_killed_run_that_never_reached_it_is_not_replaced(
-    bundle_path, scans, tmp_path, correct, interrupted, run
-):
-    out = tmp_path / "out"
-    run(bundle_path, scans, out)
-    interrupted("killed", bundle_path, scans, out, "--force")  # while it had the first scan in hand
+    interrupted(at, bundle_path, scans, out, "--force")
     before = correct(out / "b.nii.gz")
     refused(run, bundle_path, scans, out, r"b\.nii\.gz \(changed since it was made\)")
     assert (out / "b.nii.gz").read_bytes() == before
