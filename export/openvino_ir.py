@@ -10,7 +10,7 @@ from ..runtime.engines.open_vino import import_openvino, openvino_core
 from ..runtime.errors import BundleError, MissingExtraError, ResourceError
 
 if TYPE_CHECKING:
-    import openvino
+    import openvino  # noqa: TID251 - for its types
 
 
 def onnx_to_openvino(model: Path, xml: Path) -> None:

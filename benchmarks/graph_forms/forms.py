@@ -19,7 +19,6 @@ from unittest.mock import patch
 import numpy as np
 import onnx
 import onnxruntime
-import openvino
 import torch
 from bedside.distill import build_student
 from bedside.export.onnx_graphs import onnx_export, window_attention
@@ -28,6 +27,7 @@ from bedside.export.onnx_graphs.norms_in_parts import norms_in_parts
 from bedside.export.onnx_graphs.onnx_helpers import fixed_shapes
 from bedside.runtime.axes import DHW
 from bedside.runtime.engines import open_engine
+from bedside.runtime.engines.open_vino import openvino_core
 from bedside.runtime.labels.best_class import best_class
 from numpy.typing import NDArray
 from rewritten import bias_as_constants, transposed_as_convolutions
@@ -154,7 +154,7 @@ def labels_runner(model: Model, engine: str, precision: str) -> Run:
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         session = onnxruntime.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"])
         return lambda image: np.asarray(session.run(None, {session.get_inputs()[0].name: image})[0])[0]
-    core = openvino.Core()
+    core = openvino_core()
     network = core.read_model(model.SerializeToString())
     network.reshape({network.inputs[0]: [1, *list(network.inputs[0].partial_shape)[1:]]})
     hints = {"INFERENCE_NUM_THREADS": 1, "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32"}

@@ -159,9 +159,9 @@ def _calibration(data: Data) -> Any:
 
 
 def _save(folder: Path, model: Any) -> None:
-    import openvino
+    from bedside.runtime.engines.open_vino import import_openvino
 
-    openvino.save_model(model, str(folder / IR_INT8), compress_to_fp16=False)
+    import_openvino().save_model(model, str(folder / IR_INT8), compress_to_fp16=False)
 
 
 def _mean_dice(network: Any, patches: Iterable[LabelledPatch], ignore: int | None) -> float:

@@ -12,6 +12,8 @@ from bedside.export.openvino_ir import onnx_to_openvino
 from bedside.runtime import open_engine
 from bedside.runtime.errors import BundleError, MissingExtraError
 
+from ..fresh_process import run_at_home
+
 PATCH = (8, 12, 16)
 
 
@@ -39,10 +41,18 @@ def test_what_is_no_onnx_is_refused(tmp_path):
         onnx_to_openvino(tmp_path / "model.onnx", tmp_path / "model.xml")
 
 
-def test_the_telemetry_package_is_not_loaded(toy_student, tmp_path):
+def test_a_conversion_loads_no_telemetry_and_leaves_no_identifier(toy_student, tmp_path):
     (tmp_path / "model.onnx").write_bytes(student_to_onnx(toy_student, PATCH).SerializeToString())
-    onnx_to_openvino(tmp_path / "model.onnx", tmp_path / "model.xml")
-    assert sys.modules.get("openvino_telemetry") is None
+    home = tmp_path / "home"
+    home.mkdir()
+    code = (
+        "import sys; from pathlib import Path; from bedside.export.openvino_ir import onnx_to_openvino;"
+        f"onnx_to_openvino(*(Path({str(tmp_path)!r}) / name for name in ('model.onnx', 'model.xml')));"
+        "print([name for name, module in sys.modules.items() if 'openvino_telemetry' in name and module])"
+    )
+    assert run_at_home(code, home) == "[]"
+    assert (tmp_path / "model.xml").exists()
+    assert list(home.iterdir()) == []  # OpenVINO's client identifier would lie in ~/intel
 
 
 def test_without_openvino_the_extra_is_named(tmp_path, monkeypatch):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import onnxruntime
-import openvino
 import pytest
 import torch
 from bedside.export.int8.signed import quantize_signed
@@ -13,6 +12,7 @@ from bedside.export.int8.unsigned import quantize_unsigned
 from bedside.export.onnx_graphs.half_precision import onnx_to_fp16
 from bedside.export.onnx_graphs.label_model import onnx_of_labels
 from bedside.export.onnx_graphs.onnx_export import student_to_onnx
+from bedside.runtime.engines.open_vino import openvino_core
 from bedside.runtime.errors import BundleError
 from bedside.runtime.labels.best_class import best_class
 from onnx import TensorProto, helper
@@ -52,7 +52,7 @@ def test_labels_are_the_argmax_of_the_logits_for_every_batch(model):
 
 
 def test_openvino_returns_the_argmax_of_its_own_logits(model):
-    core = openvino.Core()
+    core = openvino_core()
     logits, labels = (
         core.compile_model(core.read_model(each.SerializeToString()), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(
             IMAGE

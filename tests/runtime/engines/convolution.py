@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from bedside.runtime.engines.open_vino import import_openvino
@@ -46,10 +41,3 @@ def without_bf16(monkeypatch):
     """A CPU as OpenVINO describes one that has no bfloat16."""
     core = import_openvino().Core
     monkeypatch.setattr(core, "get_property", lambda self, device, name: ["WINOGRAD", "FP32", "INT8", "BIN"])
-
-
-def run_python(code: str, home: Path) -> str:
-    environment = {**os.environ, "HOME": str(home)}
-    return subprocess.run(
-        [sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True
-    ).stdout.strip()

@@ -15,7 +15,8 @@ from bedside.runtime import Segmenter, UsageError, open_engine
 from bedside.runtime.engines import PRECISIONS, inference_devices, open_vino, supports
 from bedside.runtime.engines.open_vino import import_openvino
 
-from .convolution import PATCH, convolved, run_python, without_bf16
+from ...fresh_process import run_at_home
+from .convolution import PATCH, convolved, without_bf16
 
 
 def test_openvino_has_bfloat16_where_the_cpu_has(monkeypatch):
@@ -135,7 +136,7 @@ def test_openvino_sends_no_telemetry(model_file, tmp_path):
         f"open_engine('openvino', Path({str(model_file)!r}), threads=1);"
         "print([name for name, module in sys.modules.items() if 'openvino_telemetry' in name and module])"
     )
-    assert run_python(code, tmp_path) == "[]"
+    assert run_at_home(code, tmp_path) == "[]"
     assert list(tmp_path.iterdir()) == []  # its client id would lie in ~/intel
 
 

@@ -9,7 +9,7 @@ import pytest
 from bedside.runtime import MissingExtraError, ResourceError, Segmenter, UsageError, available_engines, open_engine
 from bedside.runtime.engines import ENGINES, device_name, inference_devices, supports, table
 
-from .convolution import run_python
+from ...fresh_process import run_at_home
 
 TOY_ENGINE = """
 import numpy as np
@@ -123,12 +123,12 @@ def test_importing_the_runtime_brings_no_engine_and_no_torch(tmp_path):
         "import sys, bedside.runtime, bedside.runtime.engines as e; e.available_engines();"
         "print([name for name in ('torch', 'onnxruntime', 'openvino', 'nibabel') if name in sys.modules])"
     )
-    assert run_python(code, tmp_path) == "[]"
+    assert run_at_home(code, tmp_path) == "[]"
 
 
 def test_importing_the_table_looks_up_no_entry_points(tmp_path):
     code = "from bedside.runtime.engines import ENGINES; ENGINES['onnxruntime']; print(ENGINES._entries)"
-    assert run_python(code, tmp_path) == "None"
+    assert run_at_home(code, tmp_path) == "None"
 
 
 @pytest.mark.parametrize("name", available_engines())
@@ -138,7 +138,7 @@ def test_running_an_engine_never_imports_torch_or_onnx(name, model_file, tmp_pat
         f"open_engine({name!r}, Path({str(model_file)!r}), threads=1);"
         "print([name for name in ('torch', 'onnx', 'monai') if name in sys.modules])"
     )
-    assert run_python(code, tmp_path) == "[]"
+    assert run_at_home(code, tmp_path) == "[]"
 
 
 def test_a_package_that_cannot_be_imported_leaves_the_choice_to_another_engine(bundle_path, tmp_path):
@@ -156,7 +156,7 @@ try:
 except ResourceError as error:
     print(error)
 """
-    chosen, error = run_python(code, tmp_path).splitlines()
+    chosen, error = run_at_home(code, tmp_path).splitlines()
     assert chosen == "onnxruntime"
     assert "openvino cannot be imported (libtbb.so.12: cannot open shared object file)" in error
 
