@@ -41,12 +41,16 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument(
         "--teacher-run",
+        dest="teacher_runs",
+        action="append",
+        default=[],
         type=lambda path: str(Path(path).resolve()),
-        help="run directory or bundle of the only teacher; --teacher-labels says what it learned from",
+        help="run directory or bundle of a teacher, for each teacher; --teacher-labels says what it learned from",
     )
     given = parser.parse_args()
-    if given.teacher_run and any(ARMS[arm].teachers > 1 for arm in given.arms):
-        parser.error("--teacher-run gives one teacher; choose --arms that need no more")
+    needed = max(ARMS[arm].teachers for arm in given.arms)
+    if given.teacher_runs and len(given.teacher_runs) != needed:
+        parser.error(f"the arms need {needed} teachers; --teacher-run gives {len(given.teacher_runs)}")
     return given
 
 

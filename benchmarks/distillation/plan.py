@@ -94,7 +94,7 @@ class Plan(TrainingPlan, frozen=True, kw_only=True):
         imitation: imitation loss.
         teacher_labels: labelled cases of the teachers: the ``same`` as the student's, the ``other`` training cases, or
             ``all``. With the last two, the student does not see the other cases at all.
-        teacher_run: the only teacher, a run directory or a bundle; None: teachers are trained.
+        teacher_runs: the teachers, run directories or bundles; empty: teachers are trained.
     """
 
     student: str
@@ -103,7 +103,7 @@ class Plan(TrainingPlan, frozen=True, kw_only=True):
     teacher_seconds: float
     imitation: str
     teacher_labels: Literal["same", "other", "all"] = "same"
-    teacher_run: str | None = None
+    teacher_runs: tuple[str, ...] = ()
 
 
 def write_list(plan: Plan, out: Path, labelled: int, *, for_teacher: bool = False) -> Path:

@@ -33,8 +33,8 @@ def steps_of_arms(plan: Plan) -> dict[str, int]:
     check_patch(plan.student, patch)
     student = build_student(plan.student, num_classes=classes)
     seen = patch
-    if plan.teacher_run is not None:
-        given = Teacher.open(Path(plan.teacher_run))
+    if plan.teacher_runs:
+        given = Teacher.open(Path(plan.teacher_runs[0]))
         teacher, seen = given.network, given.task.patch.dhw
     elif plan.teacher in STUDENTS.own:
         teacher = build_student(plan.teacher, num_classes=classes)
@@ -53,7 +53,7 @@ def steps_of_arms(plan: Plan) -> dict[str, int]:
             arm.lam, imitation=imitation, ignores=_ignores(arm), balanced=plan.balanced
         )
     timed = {name: training_step(student, loss, classes, patch, plan) for name, loss in losses.items()}
-    if plan.teacher_run is None:
+    if not plan.teacher_runs:
         timed["teacher"] = training_step(teacher, losses[_loss(Arm(), plan)], classes, patch, plan)
     seconds = fastest_seconds({"answer": answer, **timed})
     steps = {"teacher": round(plan.teacher_seconds / seconds["teacher"])} if "teacher" in seconds else {}

@@ -46,9 +46,9 @@ def train(plan: Plan, out: Path, name: str, labelled: int, seed: int) -> None:
     from bedside.training.loop.hardware import Hardware
 
     folder = run_folder(out, name, labelled, seed)
-    if name == "teacher" and plan.teacher_run is not None:
+    if name == "teacher" and plan.teacher_runs:
         (folder / "run").unlink(missing_ok=True)
-        (folder / "run").symlink_to(plan.teacher_run)
+        (folder / "run").symlink_to(plan.teacher_runs[seed])
         return
     steps = json.loads((out / "steps.json").read_text())
     cases = write_list(plan, out, labelled, for_teacher=name == "teacher")

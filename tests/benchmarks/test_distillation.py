@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,7 +18,7 @@ from bedside.runtime.errors import UsageError
 from bedside.training.recipe import Recipe
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "benchmarks" / "distillation"
-MODULES = ("plan", "report", "step_cost", "train_run", "curves", "feature_hint")
+MODULES = ("plan", "distillation", "report", "step_cost", "train_run", "curves", "feature_hint")
 CASES = 10
 
 
@@ -64,15 +65,27 @@ def test_teachers_of_all_labels_leave_the_student_the_scans_that_nobody_labelled
     assert student["unlabeled"] == [str(tmp_path / "other.nii.gz")]
 
 
-def test_a_trained_run_teaches_in_place_of_a_teacher_of_the_experiment(script, plan, tmp_path):
-    trained = tmp_path / "trained"
-    trained.mkdir()
+def test_trained_runs_teach_in_place_of_teachers_of_the_experiment(script, plan, tmp_path):
+    trained = tuple(str(tmp_path / f"trained_{number}") for number in range(3))
     module = script("train_run")
-    folder = module.run_folder(tmp_path, "teacher", 3, 0)
-    folder.mkdir(parents=True)
-    for _ in range(2):  # as when the command is given again
-        module.train(msgspec.structs.replace(plan, teacher_run=str(trained)), tmp_path, "teacher", 3, 0)
-    assert module.teachers_runs(tmp_path, "pseudo-labels", 3)[0].resolve() == trained
+    for seed in range(3):
+        folder = module.run_folder(tmp_path, "teacher", 3, seed)
+        folder.mkdir(parents=True)
+        for _ in range(2):  # as when the command is given again
+            module.train(msgspec.structs.replace(plan, teacher_runs=trained), tmp_path, "teacher", 3, seed)
+    teachers = module.teachers_runs(tmp_path, "ensemble-pseudo-labels", 3)
+    assert [str(each.readlink()) for each in teachers] == list(trained)
+
+
+@pytest.mark.parametrize("arms", [["pseudo-labels"], ["ensemble-pseudo-labels", "labels"]])
+def test_a_number_of_trained_runs_that_the_arms_do_not_need_is_refused(
+    script, plan, tmp_path, monkeypatch, capsys, arms
+):
+    words = ["out", "--data", plan.data, "--labelled", "3", "--teacher-run", "one", "--teacher-run", "two"]
+    monkeypatch.setattr(sys, "argv", ["distillation.py", *words, "--arms", *arms])
+    with pytest.raises(SystemExit):
+        script("distillation").parse()
+    assert "teachers; --teacher-run gives 2" in capsys.readouterr().err
 
 
 def test_a_patch_that_the_student_does_not_accept_is_refused(script, plan):
