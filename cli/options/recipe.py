@@ -4,229 +4,135 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 import typer
 
 from ...runtime.errors import FieldError, UsageError
 from ...runtime.task import Task
-from ...training.recipe import LARGEST_SEED, Augmentation, Recipe
+from ...training.recipe import LARGEST_SEED, Augmentation, OptimizerName, Recipe, SegmentationLoss
 
 _PANEL = "Recipe"
+_THE_TASKS = "the task's"
+_NOT_IN_THE_PAPERS = "0: not in the papers"
+
+
+def _shown(value: object) -> str:
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
+
+
+def _option(text: str, *, of: str = "", default: str = "") -> Any:
+    """Returns an option that is None where it is not given.
+
+    Args:
+        text: its help.
+        of: field of `Recipe` whose default the help shows.
+        default: what the help shows in place of such a default.
+    """
+    shown = default or _shown(getattr(Recipe(), of))
+    return typer.Option(help=text, show_default=shown, rich_help_panel=_PANEL)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RecipeOptions:
     """Options of the recipe; one left at its default keeps the recipe's value."""
 
-    epochs: Annotated[
-        int | None,
-        typer.Option(
-            "--epochs",
-            help="Number of epochs.",
-            show_default="200",
-            rich_help_panel=_PANEL,
-        ),
-    ] = None
+    epochs: Annotated[int | None, _option("Number of epochs.", of="epochs")] = None
     steps_per_epoch: Annotated[
-        int | None,
-        typer.Option(
-            "--steps-per-epoch",
-            help="Optimiser steps per epoch.",
-            show_default="one crop per training case",
-            rich_help_panel=_PANEL,
-        ),
+        int | None, _option("Optimiser steps per epoch.", default="one crop per training case")
     ] = None
-    batch: Annotated[
-        int | None,
-        typer.Option(
-            "--batch", help="Crops per forward pass on each device.", show_default="1", rich_help_panel=_PANEL
-        ),
-    ] = None
-    accumulate: Annotated[
-        int | None,
-        typer.Option(
-            "--accumulate", help="Forward passes per step on each device.", show_default="1", rich_help_panel=_PANEL
-        ),
-    ] = None
-    lr: Annotated[
-        float | None, typer.Option("--lr", help="Base learning rate.", show_default="0.0005", rich_help_panel=_PANEL)
-    ] = None
-    optimizer: Annotated[
-        Literal["adamw", "sgd"] | None,
-        typer.Option(
-            "--optimizer",
-            help="AdamW, or SGD with Nesterov's momentum.",
-            show_default="adamw",
-            rich_help_panel=_PANEL,
-        ),
-    ] = None
-    momentum: Annotated[
-        float | None,
-        typer.Option("--momentum", help="Momentum of SGD.", show_default="0.99", rich_help_panel=_PANEL),
-    ] = None
-    weight_decay: Annotated[
-        float | None,
-        typer.Option(
-            "--weight-decay", help="Weight decay of the optimiser.", show_default="1e-05", rich_help_panel=_PANEL
-        ),
-    ] = None
+    batch: Annotated[int | None, _option("Crops per forward pass on each device.", of="batch")] = None
+    accumulate: Annotated[int | None, _option("Forward passes per step on each device.", of="accumulate")] = None
+    lr: Annotated[float | None, _option("Base learning rate.", of="lr")] = None
+    optimizer: Annotated[OptimizerName | None, _option("AdamW, or SGD with Nesterov's momentum.", of="optimizer")] = (
+        None
+    )
+    momentum: Annotated[float | None, _option("Momentum of SGD.", of="momentum")] = None
+    weight_decay: Annotated[float | None, _option("Weight decay of the optimiser.", of="weight_decay")] = None
     clip: Annotated[
-        float | None,
-        typer.Option(
-            "--clip",
-            help="Largest norm of the gradient; a larger one is scaled down to it.",
-            show_default="1.0",
-            rich_help_panel=_PANEL,
-        ),
+        float | None, _option("Largest norm of the gradient; a larger one is scaled down to it.", of="clip")
     ] = None
-    warmup: Annotated[
-        int | None, typer.Option("--warmup", help="Warm-up epochs.", show_default="5", rich_help_panel=_PANEL)
-    ] = None
+    warmup: Annotated[int | None, _option("Warm-up epochs.", of="warmup")] = None
     average_weights: Annotated[
         float | None,
-        typer.Option(
-            "--average-weights",
-            help="Validate and keep a moving average of the weights with this decay, such as 0.998.",
-            show_default="0: the last weights",
-            rich_help_panel=_PANEL,
+        _option(
+            "Validate and keep a moving average of the weights with this decay, such as 0.998.",
+            default="0: the last weights",
         ),
     ] = None
     auxiliary_alone: Annotated[
         float | None,
-        typer.Option(
-            "--auxiliary-alone",
-            help="Share of the epochs, from the first on, in which a network with deep supervision learns by its "
-            "auxiliary outputs alone.",
-            show_default="0",
-            rich_help_panel=_PANEL,
+        _option(
+            "Share of the epochs, from the first on, in which a network with deep supervision learns by its auxiliary "
+            "outputs alone.",
+            default="0",
         ),
     ] = None
-    positive: Annotated[
-        float | None,
-        typer.Option(
-            "--positive", help="Share of crops centred on an organ.", show_default="0.5", rich_help_panel=_PANEL
-        ),
-    ] = None
+    positive: Annotated[float | None, _option("Share of crops centred on an organ.", of="positive")] = None
     balance_classes: Annotated[
-        bool | None,
-        typer.Option(
-            "--balance-classes/--no-balance-classes",
-            help="Centre organ crops on every organ equally often, small or large.",
-            show_default="no",
-            rich_help_panel=_PANEL,
-        ),
+        bool | None, _option("Centre organ crops on every organ equally often, small or large.", of="balance_classes")
     ] = None
     loss: Annotated[
-        Literal["dice-ce", "balanced-dice-ce"] | None,
-        typer.Option(
-            "--loss",
-            help="What labels teach: Dice and cross-entropy, as in the papers, or the same with rare classes weighted "
-            "up: small organs are learned many times sooner.",
-            show_default="dice-ce",
-            rich_help_panel=_PANEL,
+        SegmentationLoss | None,
+        _option(
+            "What labels teach: Dice and cross-entropy, as in the papers, or the same with rare classes weighted up: "
+            "small organs are learned many times sooner.",
+            of="loss",
         ),
     ] = None
     class_offsets: Annotated[
         bool | None,
-        typer.Option(
-            "--class-offsets/--no-class-offsets",
-            help="At the end, move each class's logit so that the validation cases have the highest Dice.",
-            show_default="no",
-            rich_help_panel=_PANEL,
+        _option(
+            "At the end, move each class's logit so that the validation cases have the highest Dice.",
+            of="class_offsets",
         ),
     ] = None
-    flip: Annotated[
-        float | None,
-        typer.Option(
-            "--flip",
-            help="Probability of flipping a crop, per axis.",
-            show_default="the task's",
-            rich_help_panel=_PANEL,
-        ),
-    ] = None
+    flip: Annotated[float | None, _option("Probability of flipping a crop, per axis.", default=_THE_TASKS)] = None
     rotate: Annotated[
         float | None,
-        typer.Option(
-            "--rotate",
-            help="Probability of rotating a crop by multiples of 90° in the axial plane.",
-            show_default="the task's",
-            rich_help_panel=_PANEL,
-        ),
+        _option("Probability of rotating a crop by multiples of 90° in the axial plane.", default=_THE_TASKS),
     ] = None
     scale: Annotated[
         float | None,
-        typer.Option(
-            "--scale",
-            help="Probability of multiplying a crop's intensities by 1 ± 0.1.",
-            show_default="the task's",
-            rich_help_panel=_PANEL,
-        ),
+        _option("Probability of multiplying a crop's intensities by 1 ± 0.1.", default=_THE_TASKS),
     ] = None
     shift: Annotated[
-        float | None,
-        typer.Option(
-            "--shift",
-            help="Probability of shifting a crop's intensities by ± 0.1.",
-            show_default="the task's",
-            rich_help_panel=_PANEL,
-        ),
+        float | None, _option("Probability of shifting a crop's intensities by ± 0.1.", default=_THE_TASKS)
     ] = None
     affine: Annotated[
         float | None,
-        typer.Option(
-            "--affine",
-            help="Probability of rotating a crop by up to 15° about each axis and zooming it by up to 1.2.",
-            show_default="0: not in the papers",
-            rich_help_panel=_PANEL,
+        _option(
+            "Probability of rotating a crop by up to 15° about each axis and zooming it by up to 1.2.",
+            default=_NOT_IN_THE_PAPERS,
         ),
     ] = None
     contrast: Annotated[
         float | None,
-        typer.Option(
-            "--contrast",
-            help="Probability of raising a crop's intensities to a power of 0.7 to 1.5.",
-            show_default="0: not in the papers",
-            rich_help_panel=_PANEL,
-        ),
+        _option("Probability of raising a crop's intensities to a power of 0.7 to 1.5.", default=_NOT_IN_THE_PAPERS),
     ] = None
     noise: Annotated[
         float | None,
-        typer.Option(
-            "--noise",
-            help="Probability of adding Gaussian noise to a crop, with a standard deviation of up to 0.1.",
-            show_default="0: not in the papers",
-            rich_help_panel=_PANEL,
+        _option(
+            "Probability of adding Gaussian noise to a crop, with a standard deviation of up to 0.1.",
+            default=_NOT_IN_THE_PAPERS,
         ),
     ] = None
     mirror: Annotated[
         float | None,
-        typer.Option(
-            "--mirror",
-            help="Probability of mirroring a crop left to right; left and right labels change places.",
-            show_default="0: not in the papers",
-            rich_help_panel=_PANEL,
+        _option(
+            "Probability of mirroring a crop left to right; left and right labels change places.",
+            default=_NOT_IN_THE_PAPERS,
         ),
     ] = None
     seed: Annotated[
         int,
-        typer.Option(
-            "--seed", min=0, max=LARGEST_SEED, help="Seed of weights, crops and augmentation.", rich_help_panel=_PANEL
-        ),
+        typer.Option(min=0, max=LARGEST_SEED, help="Seed of weights, crops and augmentation.", rich_help_panel=_PANEL),
     ] = 0
-    validate_every: Annotated[
-        int | None,
-        typer.Option("--validate-every", help="Epochs between validations.", show_default="1", rich_help_panel=_PANEL),
-    ] = None
+    validate_every: Annotated[int | None, _option("Epochs between validations.", of="validate_every")] = None
     pictures_every: Annotated[
         int | None,
-        typer.Option(
-            "--pictures-every",
-            help="Epochs between pictures of a validation case; 0: none.",
-            show_default="10",
-            rich_help_panel=_PANEL,
-        ),
+        _option("Epochs between pictures of a validation case; 0: none.", of="pictures_every"),
     ] = None
 
     def recipe(self, task: Task, default: Recipe, **changes: Any) -> Recipe:
@@ -266,7 +172,3 @@ def changed_defaults(recipe: Recipe) -> dict[str, str]:
         for name in papers.__struct_fields__
         if getattr(recipe, name) != getattr(papers, name)
     }
-
-
-def _shown(value: object) -> str:
-    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
