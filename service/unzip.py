@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import errno
-import io
 import stat
-import struct
 import zipfile
-import zlib
 from pathlib import Path
 
 from ..runtime.errors import InputError
+from ..runtime.files.untrusted_zip import DAMAGED, METHODS, open_zip, unpack_member
 from ..runtime.shortage import raise_shortage
 from .disk_room import require_room
 
 _EXPANSION = 200  # unpacked bytes per packed byte; scans shrink to a third, a zip bomb expands a thousandfold
 _ALWAYS_ALLOWED = 2**28  # bytes that may always be unpacked: phantoms shrink more
-_TABLE_BYTES = 2**22  # of the zip's table of contents, which `zipfile` reads at once
-_BLOCK = 2**20
-_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-_DAMAGED = (
-    zipfile.BadZipFile, zlib.error, struct.error, EOFError,
-    NotImplementedError, RuntimeError, ValueError, OverflowError,
-)  # fmt: skip
+_TABLE_BYTES = 2**22  # of the zip's table of contents
 
 
 def unzip(archive: Path, target: Path, most_files: int, most_bytes: int) -> int:
@@ -41,21 +33,20 @@ def unzip(archive: Path, target: Path, most_files: int, most_bytes: int) -> int:
         The number of files.
 
     Raises:
-        InputError: the zip is damaged, encrypted, has links, too many files or too many bytes, or a file has more bytes
-            than it declares.
+        InputError: the zip is damaged, encrypted, has links, too many files or too many bytes.
         RefusedError: there is no room on the disk.
         OSError: the disk is full all the same.
     """
     target.mkdir(mode=0o700)
     try:
-        with _SmallReads(archive) as file, zipfile.ZipFile(file) as source:
+        with open_zip(archive, _TABLE_BYTES, _large_table) as source:
             limit = min(most_bytes, max(_ALWAYS_ALLOWED, _EXPANSION * archive.stat().st_size))
             members = _checked(source, most_files, limit)
             require_room(target, sum(member.file_size for member in members))
             for number, member in enumerate(members):
                 hidden = "." if any(part.startswith(".") for part in _with_slashes(member).split("/")) else ""
-                _write(source, member, target / f"{hidden}{number:05d}.dcm")
-    except _DAMAGED as error:
+                unpack_member(source, member, target / f"{hidden}{number:05d}.dcm")
+    except DAMAGED as error:
         raise_shortage(error, "the zip")
         raise _damaged(error) from None
     except OSError as error:
@@ -69,13 +60,8 @@ def _damaged(error: Exception) -> InputError:
     return InputError(f"expected a zip of DICOM files, got a damaged one ({type(error).__name__}); zip it again")
 
 
-class _SmallReads(io.FileIO):
-    """A file that refuses large reads: `zipfile` makes an object of every entry before their number can be checked."""
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        if size is not None and size > _TABLE_BYTES:
-            raise InputError(f"the zip's table of contents takes {size:,} bytes; zip the slices of one series")
-        return super().read(size)
+def _large_table(size: int) -> InputError:
+    return InputError(f"the zip's table of contents takes {size:,} bytes; zip the slices of one series")
 
 
 def _checked(source: zipfile.ZipFile, most_files: int, most_bytes: int) -> list[zipfile.ZipInfo]:
@@ -88,7 +74,7 @@ def _checked(source: zipfile.ZipFile, most_files: int, most_bytes: int) -> list[
             raise InputError("a file in the zip leads out of its folder; zip the series' folder")
         if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
             raise InputError("the zip has a link or a device; zip plain files only")
-        if info.compress_type not in _METHODS:
+        if info.compress_type not in METHODS:
             raise InputError("a file in the zip is packed by another method than deflate; zip the series again")
         if info.flag_bits & 1:
             raise InputError("the zip is encrypted; zip the series without a password")
@@ -105,13 +91,3 @@ def _with_slashes(info: zipfile.ZipInfo) -> str:
 
 def _last_name(info: zipfile.ZipInfo) -> str:
     return _with_slashes(info).rpartition("/")[2]
-
-
-def _write(source: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
-    left = member.file_size
-    with source.open(member) as packed, target.open("xb") as unpacked:
-        while block := packed.read(_BLOCK):
-            left -= len(block)
-            if left < 0:
-                raise InputError("a file in the zip unpacks to more bytes than it declares; zip the series again")
-            unpacked.write(block)

@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import errno
-import io
 import shutil
 import stat
-import struct
 import zipfile
-import zlib
 from pathlib import Path, PurePosixPath
 
 from ..errors import BundleError, ResourceError
+from ..files.untrusted_zip import DAMAGED, METHODS, open_zip, unpack_member
 from ..shortage import raise_shortage
 from .manifest import MANIFEST_NAME
 
 _MAX_MEMBERS = 1000
 MAX_EXPANSION = 100  # unpacked bytes per packed byte; weights hardly shrink, a zip bomb expands a thousandfold
 _ALWAYS_ALLOWED = 2**24  # bytes that may always be unpacked, whatever the expansion
-_BLOCK = 2**20
-_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-_DAMAGED = (
-    zipfile.BadZipFile, zlib.error, struct.error, EOFError,
-    NotImplementedError, RuntimeError, ValueError, OverflowError,
-)  # fmt: skip
+_TABLE_BYTES = 2**20  # of the zip's table of contents
 # a seek before the file's start, one name for a file and a folder, a name too long for the disk
 _CAUSED_BY_CONTENT = {errno.EINVAL, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}
 
@@ -44,7 +37,7 @@ def extract(archive: Path, target: Path, limit: int) -> None:
         ResourceError: the disk is full.
     """
     try:
-        with _SmallReads(archive) as file, zipfile.ZipFile(file) as source:
+        with open_zip(archive, _TABLE_BYTES, _large_table) as source:
             members = _checked_members(source, min(limit, unpacked_limit(archive.stat().st_size)))
             if sum(member.file_size for member, _ in members) > shutil.disk_usage(target).free:
                 raise ResourceError(
@@ -52,7 +45,7 @@ def extract(archive: Path, target: Path, limit: int) -> None:
                 )
             for member, name in members:
                 _write(source, member, _inside(target, name))
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise_shortage(error, f'"{archive.name}"')
         raise BundleError(
             f'"{archive.name}": expected a bundle, got no zip or a damaged one ({error}); copy it again'
@@ -68,17 +61,8 @@ def unpacked_limit(packed: int) -> int:
     return max(_ALWAYS_ALLOWED, MAX_EXPANSION * packed)
 
 
-class _SmallReads(io.FileIO):
-    """A file that refuses to read more than one block (1 MiB) at a time.
-
-    `zipfile` reads the whole table of contents at once and creates an object for every entry: a million of them take
-    seven seconds and half a gigabyte before their number can be checked.
-    """
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        if size is not None and size > _BLOCK:
-            raise BundleError(f"the zip's table of contents takes {size:,} bytes; a bundle has some ten files")
-        return super().read(size)
+def _large_table(size: int) -> BundleError:
+    return BundleError(f"the zip's table of contents takes {size:,} bytes; a bundle has some ten files")
 
 
 def _checked_members(source: zipfile.ZipFile, limit: int) -> list[tuple[zipfile.ZipInfo, str]]:
@@ -89,7 +73,7 @@ def _checked_members(source: zipfile.ZipFile, limit: int) -> list[tuple[zipfile.
         kind = stat.S_IFMT(info.external_attr >> 16)
         if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
             raise BundleError(f'"{info.filename}" in the zip is a link or device; a bundle holds plain files only')
-        if info.compress_type not in _METHODS:
+        if info.compress_type not in METHODS:
             raise BundleError(f'"{info.filename}" in the zip: expected plain or deflated; zip it again')
         # Python 3.12 and later take `filename` from the Unicode Path field (0x7075) as it stands, where there is one.
         if info.filename != info.orig_filename or not is_safe_name(info.orig_filename.removesuffix("/")):
@@ -118,13 +102,7 @@ def _inside(folder: Path, name: str) -> Path:
 
 def _write(source: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    left = member.file_size
-    with source.open(member) as packed, target.open("xb") as unpacked:
-        while block := packed.read(_BLOCK):
-            left -= len(block)
-            if left < 0:
-                raise BundleError(f'"{member.filename}" unpacks to more than its declared {member.file_size} bytes')
-            unpacked.write(block)
+    unpack_member(source, member, target)
 
 
 def is_safe_name(name: str) -> bool:

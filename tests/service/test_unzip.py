@@ -99,7 +99,7 @@ def test_a_file_with_more_bytes_than_it_declares_is_refused(unzipped):
     content = bytearray(zip_bytes({"a": bytes(5000)}))
     for place in (content.index(b"PK\x03\x04") + 22, content.index(b"PK\x01\x02") + 24):
         struct.pack_into("<L", content, place, 10)
-    with pytest.raises(InputError, match=r"damaged|more bytes than it declares"):
+    with pytest.raises(InputError, match="damaged"):
         unzipped(bytes(content))
 
 
