@@ -64,11 +64,33 @@ class LazyCommand(TyperCommand):
         return command.make_context(info_name, args, parent, **extra)
 
 
+def first_argument(command: TyperCommand, words: Sequence[str]) -> int | None:
+    """Returns which word of a call is its first argument: no option, nor an option's value; None where there is none.
+
+    None too where ``--`` comes before it: what follows is an argument, whatever it looks like.
+    """
+    with_value = _with_value(command)
+    is_value = False
+    for place, word in enumerate(words):
+        if word == "--":
+            return None
+        if not is_value and not word.startswith("-"):
+            return place
+        is_value = not is_value and word in with_value
+    return None
+
+
+def _with_value(command: TyperCommand) -> set[str]:
+    """Returns the options of a command that a value follows."""
+    options = [each for each in command.params if each.param_type_name == "option"]
+    return {name for each in options if not getattr(each, "is_flag", False) for name in each.opts}
+
+
 def _check_values(command: TyperCommand, words: Sequence[str]) -> None:
     """Refuses what the parser would accept: ``-o --overlap 0.5`` writes a file with the name "--overlap"."""
     options = [each for each in command.params if each.param_type_name == "option"]
     names = {"--help", *(name for each in options for name in (*each.opts, *each.secondary_opts))}
-    with_value = {name for each in options if not getattr(each, "is_flag", False) for name in each.opts}
+    with_value = _with_value(command)
     remaining = iter(words)
     for word in remaining:
         if word == "--":

@@ -7,15 +7,14 @@ from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
-from .command import LazyCommand
+from .command import LazyCommand, first_argument
 
 
 class DefaultGroup(TyperGroup):
     """A group whose default command is called where the words name none of the others.
 
-    A default command with arguments, as `bedside benchmark BUNDLE`, is called unless the first word is the name of
-    another command. Without arguments, as `bedside devices --json`, every word that is no option is such a name, also
-    after options: `bedside devices --json list`.
+    The first word that is no option, nor an option's value, may name a command: `bedside devices --json list`. Any
+    other word there is an argument of a default command that has arguments, as in `bedside benchmark BUNDLE`.
 
     Args:
         name: name of the group.
@@ -37,10 +36,12 @@ class DefaultGroup(TyperGroup):
 
     def _place_of_name(self, words: Sequence[str]) -> int | None:
         """Returns which word names a command, or is there in place of a name; None calls the default command."""
-        if any(parameter.param_type_name == "argument" for parameter in self.default.load(words).params):
-            return 0 if words and words[0] in self.commands else None
-        named = (place for place, word in enumerate(words) if word in self.commands)
-        return next(named, None if not words or words[0].startswith("-") else 0)
+        default = self.default.load(words)
+        place = first_argument(default, words)
+        if place is None or words[place] in self.commands:
+            return place
+        takes_arguments = any(parameter.param_type_name == "argument" for parameter in default.params)
+        return None if takes_arguments or place > 0 else 0  # after options, the default command refuses it
 
 
 class _Default(LazyCommand):

@@ -17,6 +17,8 @@ class Draw:
     """Draw what is given."""
 
     shapes: Annotated[list[str], typer.Argument(help="Shapes.")]
+    pen: Annotated[str, typer.Option("--pen", help="Pen.")] = "red"
+    loud: Annotated[bool, typer.Option("--loud", help="Say it loud.")] = False
 
     def __call__(self) -> None:
         print("draw", *self.shapes)
@@ -70,6 +72,9 @@ def call(monkeypatch, capsys):
         (["draw", "cube", "wipe"], "draw cube wipe"),  # an argument of that name
         (["draw", "./wipe"], "draw ./wipe"),
         (["draw", "wipe", "cube"], "wipe cube False"),
+        (["draw", "--pen", "wipe", "cube"], "draw cube"),  # an option's value of that name
+        (["draw", "--loud", "wipe", "cube"], "wipe cube True"),
+        (["draw", "--", "wipe"], "draw wipe"),
         (["look"], "look False"),
         (["look", "--loud"], "look True"),
         (["look", "wipe"], "wipe all False"),
