@@ -20,12 +20,11 @@ if TYPE_CHECKING:
     from .sweep.sweep import sweep_lambda
     from .targets import cache_targets
     from .train import distill
-    from .trained import LoadedStudent, load_locator, load_student
+    from .trained import load_locator, load_student
 
 __all__ = [
     "STUDENTS",
     "DistillationLoss",
-    "LoadedStudent",
     "PatchRule",
     "StudentSpec",
     "SweepResults",
@@ -41,7 +40,6 @@ __all__ = [
 
 _HOME = {
     "DistillationLoss": "loss",
-    "LoadedStudent": "trained",
     "SweepResults": "sweep.results",
     "cache_targets": "targets",
     "distill": "train",

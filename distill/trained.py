@@ -2,52 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-
-import torch
 
 from ..runtime import arguments
 from ..runtime.errors import InputError
-from ..runtime.task import Task
 from ..training.loop.checkpoint import load_weights
 from ..training.runs.learned_from import LearnedFrom
 from ..training.runs.run import Run
 from ..training.runs.run_config import Distillation, RunConfig
+from ..training.trained_student import OWN_LICENCE, TrainedStudent
 from .students.registry import build_student
 
-OWN_LICENCE = "Apache-2.0"
-"""SPDX identifier of the licence of students that nobody else's network taught."""
 
-
-@dataclass(frozen=True)
-class LoadedStudent:
-    """A trained student and the facts of its run.
-
-    Attributes:
-        model: network in evaluation mode; logits ``[B, C, D, H, W]`` from ``[B, 1, D, H, W]``.
-        task: the task it was trained for.
-        student: name in `STUDENTS`.
-        lam: λ it was trained with, 1 without a teacher; None if the run does not record it.
-        teacher: names of the teachers' runs, joined by commas; None without a teacher.
-        learned_from: the data that it was trained on.
-        metrics: the row of its metrics at the epoch whose weights these are, column → value; with class offsets, which
-            came later, also ``dice_with_class_offsets``; before them, what else it learned from: earlier weights, scans
-            without labels.
-        licence: licence of its weights.
-    """
-
-    model: torch.nn.Module
-    task: Task
-    student: str
-    lam: float | None
-    teacher: str | None
-    learned_from: LearnedFrom
-    metrics: dict[str, str]
-    licence: str = OWN_LICENCE
-
-
-def load_student(run: Path) -> LoadedStudent:
+def load_student(run: Path) -> TrainedStudent:
     """Opens a trained student from its run directory.
 
     Raises:
@@ -57,7 +24,7 @@ def load_student(run: Path) -> LoadedStudent:
     return _load(run, "student", "give what was --output of distill")
 
 
-def load_locator(run: Path) -> LoadedStudent:
+def load_locator(run: Path) -> TrainedStudent:
     """Opens a trained locator from its run directory.
 
     Raises:
@@ -67,17 +34,17 @@ def load_locator(run: Path) -> LoadedStudent:
     return _load(run, "locator", "give what was --output of distill --locator")
 
 
-def _load(run: Path, kind: str, advice: str) -> LoadedStudent:
+def _load(run: Path, kind: str, advice: str) -> TrainedStudent:
     opened = Run.open(arguments.path("run", run))
     config = opened.config
     if config.model.kind != kind:
         raise InputError(f'"{opened.name}" is a {config.model.kind} run; expected a {kind}: {advice}')
     model = build_student(config.model.name, num_classes=config.task.num_classes)
     load_weights(opened.best, model)
-    return LoadedStudent(
-        model.eval(),
-        config.task,
-        config.model.name,
+    return TrainedStudent(
+        model=model.eval(),
+        task=config.task,
+        student=config.model.name,
         lam=config.distillation.lam if config.distillation else None,
         teacher=(config.distillation.teacher_names or None) if config.distillation else None,
         learned_from=LearnedFrom.of_run(opened),

@@ -24,6 +24,7 @@ from ..runtime.errors import MissingExtraError, ResourceError, UsageError
 from ..runtime.files.atomic import atomic_directory
 from ..runtime.hooks import Progress
 from ..runtime.labels.postprocess import Postprocessing
+from ..training.trained_student import TrainedStudent
 from .cases import ExportCases
 from .exact_model import write_exact
 from .gate.gate import Gate
@@ -40,7 +41,6 @@ from .progress import ExportSteps
 from .reference import Reference
 from .sbom import SBOM_NAME, sbom
 from .scan_warnings import ScanWarnings
-from .student import ExportedStudent, TrainedStudent
 from .threads import torch_threads
 
 _log = logging.getLogger("bedside.export")
@@ -58,8 +58,8 @@ def export_bundle(
     where scans are unusual for the task, for every variant that failed at the gate, and where the locator is left out.
 
     Args:
-        student: what `bedside.distill.load_student` returns, or an `ExportedStudent`; not modified. The patch of its
-            task becomes the fixed window.
+        student: as `bedside.distill.load_student` returns it, or made of a network at hand; not modified. The patch of
+            its task becomes the fixed window.
         out: bundle directory to write.
         options: scans, precisions and what the bundle declares.
         progress: called when a step begins, and at the end, with (steps done, steps in total, note).
@@ -76,7 +76,7 @@ def export_bundle(
             jinja2.
         ResourceError: the bundle or its page cannot be written, or memory is short.
     """
-    student = ExportedStudent.of(student)
+    arguments.instance("student", student, TrainedStudent, "open one with load_student")
     out = arguments.path("out", out)
     options = arguments.instance("options", options, ExportOptions)
     arguments.optional(arguments.callback, "progress", progress, "done", "total", "note")
@@ -85,7 +85,7 @@ def export_bundle(
     _check_packages(options)
     if options.page is not None:
         check_page(Path(options.page), out)
-    locator = None if options.locator is None else ExportedStudent.of(options.locator)
+    locator = options.locator
     trained_on = {"the student": student.learned_from}
     if locator is not None:
         trained_on["the locator"] = locator.learned_from
@@ -149,7 +149,7 @@ def _single_scan(cases: ExportCases, options: ExportOptions) -> str | None:
     return cases.single_scan if options.int8 or options.uint8 else None
 
 
-def _postprocessing(student: ExportedStudent, options: ExportOptions) -> Postprocessing:
+def _postprocessing(student: TrainedStudent, options: ExportOptions) -> Postprocessing:
     return options.postprocessing or student.postprocessing or Postprocessing()
 
 
@@ -179,7 +179,7 @@ def _check_packages(options: ExportOptions) -> None:
             raise MissingExtraError(package, extra)
 
 
-def _write_weights(folder: Path, student: ExportedStudent) -> None:
+def _write_weights(folder: Path, student: TrainedStudent) -> None:
     from ..training.loop.checkpoint import save_weights
 
     save_weights(folder / WEIGHTS_NAME, student.model)
@@ -236,7 +236,7 @@ def _with_texts(folder: Path, manifest: Manifest) -> Manifest:
 
 
 def _manifest(
-    student: ExportedStudent,
+    student: TrainedStudent,
     measured: tuple[Variant, ...],
     sensitive_layers: tuple[SensitiveLayer, ...],
     cases: ExportCases,

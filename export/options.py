@@ -15,9 +15,9 @@ from ..runtime.labels.postprocess import Postprocessing
 from ..runtime.spelling import canonical
 from ..runtime.task import Task
 from ..training.runs.learned_from import LearnedFrom
+from ..training.trained_student import TrainedStudent
 from .cases import FEWEST_GATE_CASES, ExportCases, checked_collection
 from .model_files import MODEL_PRECISIONS
-from .student import ExportedStudent, TrainedStudent
 
 DEFAULT_INT8_SEARCH = 300.0  # seconds
 DEFAULT_OVERLAP_REASON = "the default; not chosen by measurement, for want of gate cases"
@@ -94,8 +94,7 @@ class ExportOptions:
         arguments.optional(arguments.overlap_share, "overlap", self.overlap)
         arguments.instance("overlap_reason", self.overlap_reason, str)
         arguments.optional(arguments.instance, "postprocessing", self.postprocessing, Postprocessing)
-        if self.locator is not None:
-            ExportedStudent.of(self.locator, "locator")
+        arguments.optional(arguments.instance, "locator", self.locator, TrainedStudent, "open one with load_locator")
         arguments.optional(arguments.text, "licence", self.licence)
         arguments.optional(arguments.instance, "sign", self.sign, SigningKey, "read one with SigningKey.read")
         arguments.optional(arguments.whole_number, "threads", self.threads, 1, arguments.MOST_THREADS)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 from bedside.distill import build_student
-from bedside.export import ExportedStudent, ExportOptions, export_bundle
+from bedside.export import ExportOptions, TrainedStudent, export_bundle
 from bedside.runtime import XYZ, load_task
 
 
@@ -36,7 +36,7 @@ def cost(options: argparse.Namespace) -> str:
         torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     task = load_task(options.task).replaced(patch=XYZ(*options.patch))
-    student = ExportedStudent(
+    student = TrainedStudent(
         model=build_student(options.student, num_classes=task.num_classes), task=task, student=options.student
     )
     steps = Steps()

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 import torch
 from bedside.distill import build_student
-from bedside.export import ExportCases, ExportedStudent, ExportOptions, export_bundle
+from bedside.export import ExportCases, ExportOptions, TrainedStudent, export_bundle
 from bedside.runtime import Bundle, write_manifest
 
 
@@ -49,7 +49,7 @@ def write_untrained(
         options = ExportOptions(
             cases=ExportCases(), precisions=("fp32",), onnx_only=True, overlap=overlap, overlap_reason="as given"
         )
-        export_bundle(ExportedStudent(model=network, task=task, student=student), out, options)
+        export_bundle(TrainedStudent(model=network, task=task, student=student), out, options)
         with Bundle.open(out) as written:
             manifest = written.manifest
         for name in entry.files:

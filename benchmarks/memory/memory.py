@@ -31,12 +31,12 @@ def exported(name: str, out: Path) -> Path:
     """Exports a student with fresh weights and 14 classes, fp32 only; returns the bundle."""
     import torch
     from bedside.distill import build_student
-    from bedside.export import ExportedStudent, ExportOptions, export_bundle
+    from bedside.export import ExportOptions, TrainedStudent, export_bundle
 
     torch.manual_seed(0)
     task = PRESETS["btcv"].replaced(spacing=(SPACING_MM,) * 3, patch=(PATCH,) * 3)
     model = build_student(name, num_classes=task.num_classes).eval()
-    student = ExportedStudent(model=model, task=task, student=name)
+    student = TrainedStudent(model=model, task=task, student=name)
     return export_bundle(student, out, ExportOptions(gate_cases=0, precisions=("fp32",)))
 
 

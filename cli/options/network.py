@@ -12,7 +12,7 @@ from ...runtime.errors import InputError, UsageError
 from .paths import input_argument, input_option
 
 if TYPE_CHECKING:
-    from ...export.student import TrainedStudent
+    from ...training.trained_student import TrainedStudent
 
 _PANEL = "Networks of others"
 

@@ -23,12 +23,12 @@ from ...runtime.request import SegmentationRequest
 from ...runtime.scans.open_scan import open_scan
 from ...runtime.task import Task
 from ...training.data.organ_masks import read_truth
+from ...training.trained_student import TrainedStudent
 from ..cases import ExportCases
 from ..exact_model import write_exact
 from ..onnx_graphs.onnx_export import student_to_onnx
 from ..progress import ExportSteps
 from ..reference import Reference
-from ..student import ExportedStudent
 from .gate import measure_locator
 from .settings import LocatedCase, choose_settings, organ_recalls, organ_voxels
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import onnx
 
 
-def check_locator(locator: ExportedStudent, task: Task, cases: ExportCases) -> None:
+def check_locator(locator: TrainedStudent, task: Task, cases: ExportCases) -> None:
     """Checks, before minutes of work, that a locator can be added to a student's bundle.
 
     Raises:
@@ -63,7 +63,7 @@ def locator_steps(cases: ExportCases) -> int:
 def add_locator(
     folder: Path,
     manifest: Manifest,
-    locator: ExportedStudent,
+    locator: TrainedStudent,
     cases: ExportCases,
     threads: int | None,
     steps: ExportSteps,
@@ -130,7 +130,7 @@ def _write_network(
     folder: Path,
     entry: LocatorEntry,
     task: Task,
-    locator: ExportedStudent,
+    locator: TrainedStudent,
     cases: ExportCases,
     threads: int | None,
     steps: ExportSteps,

@@ -1,6 +1,6 @@
 """Networks that bedside did not train, made ready for `export_bundle`: a callable of torch, MONAI bundles, nnU-Net v2.
 
-Each becomes an `ExportedStudent`: network, task and facts about its origin. Files of others are read as data; no code
+Each becomes a `TrainedStudent`: network, task and facts about its origin. Files of others are read as data; no code
 and no expression in them is executed.
 """
 

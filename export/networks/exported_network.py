@@ -10,7 +10,7 @@ import torch
 from ...runtime.errors import UsageError, first_line, printable
 from ...runtime.labels.postprocess import Postprocessing
 from ...runtime.task import Task
-from ..student import ExportedStudent
+from ...training.trained_student import TrainedStudent
 
 _LICENCE = "not stated; ask who trained the network"
 
@@ -21,7 +21,7 @@ def exported_network(
     name: str,
     facts: Mapping[str, str],
     postprocessing: Postprocessing | None = None,
-) -> ExportedStudent:
+) -> TrainedStudent:
     """Returns a network with its task and its facts, for `export_bundle`.
 
     Args:
@@ -34,7 +34,7 @@ def exported_network(
     Raises:
         UsageError: the network does not suit the task.
     """
-    return ExportedStudent(
+    return TrainedStudent(
         model=with_one_output(network, task),
         task=task,
         student=printable(name),

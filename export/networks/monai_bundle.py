@@ -13,7 +13,7 @@ from ...runtime.errors import FieldError, InputError, first_line, printable
 from ...runtime.shortage import raise_shortage
 from ...runtime.shown_value import shown
 from ...runtime.task import Foreground, Modality, Task
-from ..student import ExportedStudent
+from ...training.trained_student import TrainedStudent
 from .exported_network import exported_network
 from .monai_config import BundleConfig, Component
 from .monai_transforms import Preparation, translate_postprocessing, translate_preprocessing
@@ -45,7 +45,7 @@ def is_monai_bundle(path: Path) -> bool:
 
 def open_monai_bundle(
     path: Path, *, weights: Path | None = None, orientation: str | None = None, dataset: Path | None = None
-) -> ExportedStudent:
+) -> TrainedStudent:
     """Opens a MONAI bundle as data: nothing in it is executed.
 
     Args:

@@ -12,7 +12,7 @@ from ...runtime.errors import FieldError, InputError
 from ...runtime.files.hashing import file_sha256
 from ...runtime.task import Foreground, Intensity, Modality, Task
 from ...training.tensor_file import read_tensor_file
-from ..student import ExportedStudent
+from ...training.trained_student import TrainedStudent
 from .exported_network import exported_network
 from .nnunet_network import UNet
 from .nnunet_plans import Configuration, DatasetDescription, Plans, decoded, read_json
@@ -36,7 +36,7 @@ def is_nnunet(path: Path) -> bool:
 
 def open_nnunet(
     path: Path, *, fold: str | None = None, orientation: str | None = None, dataset: Path | None = None
-) -> ExportedStudent:
+) -> TrainedStudent:
     """Opens the folder ``TRAINER__PLANS__CONFIGURATION`` of a trained nnU-Net v2.
 
     Args:

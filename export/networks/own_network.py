@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ...runtime.errors import UsageError, first_line
 from ...runtime.files.hashing import file_sha256
 from ...runtime.task import Task
-from ..student import ExportedStudent
+from ...training.trained_student import TrainedStudent
 from .exported_network import exported_network
 from .weights import load_weights
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _EXPECTED = "expected MODULE:CALLABLE such as my_networks:build"
 
 
-def open_network(target: str, weights: Path, task: Task) -> ExportedStudent:
+def open_network(target: str, weights: Path, task: Task) -> TrainedStudent:
     """Builds a network and loads its weights.
 
     Args:

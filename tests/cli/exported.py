@@ -19,6 +19,7 @@ from bedside.training.runs.best_weights import BestWeights
 from bedside.training.runs.learned_from import LearnedFrom
 from bedside.training.runs.run import Run
 from bedside.training.runs.run_config import Distillation, ModelConfig, RunConfig
+from bedside.training.trained_student import TrainedStudent
 
 TASK = Task(
     name="toy",
@@ -70,18 +71,18 @@ def exported(student_folder: Path) -> Path:
     torch.manual_seed(0)
     network = torch.nn.Sequential(torch.nn.Conv3d(1, 4, 3, padding=1), torch.nn.Conv3d(4, 3, 3, padding=1))
 
-    def load_student(path: Path) -> distill.LoadedStudent:
+    def load_student(path: Path) -> TrainedStudent:
         run = Run.open(path)
         config = run.config
         assert config.distillation is not None
-        return distill.LoadedStudent(
-            network,
-            config.task,
-            config.model.name,
-            config.distillation.lam,
-            config.distillation.teacher_names,
-            LearnedFrom.of_run(run),
-            run.rows()[-1],
+        return TrainedStudent(
+            model=network,
+            task=config.task,
+            student=config.model.name,
+            lam=config.distillation.lam,
+            teacher=config.distillation.teacher_names,
+            learned_from=LearnedFrom.of_run(run),
+            metrics=run.rows()[-1],
         )
 
     words = ["--calibration", str(folder / "dataset.json"), "--patches", "2", "--threads", "1", "-q", "--within-body"]

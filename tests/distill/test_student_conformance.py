@@ -14,7 +14,7 @@ import pytest
 import torch
 from bedside.distill import STUDENTS, DistillationLoss, build_student
 from bedside.distill.students.registry import check_patch
-from bedside.export import ExportCases, ExportedStudent, ExportOptions, export_bundle
+from bedside.export import ExportCases, ExportOptions, TrainedStudent, export_bundle
 from bedside.export.model_files import MODEL_PRECISIONS
 from bedside.runtime import Bundle, Grid, Task, write_volume
 from bedside.runtime.engines import ENGINES
@@ -121,7 +121,7 @@ def test_every_variant_of_its_bundle_computes_what_the_student_computes(name, tm
     model = build_student(name, num_classes=len(LABELS))
     update_bn([torch.rand(2, 1, *patch) for _ in range(3)], model)  # else activations fade from layer to layer
     out = export_bundle(
-        ExportedStudent(model=model, task=task, student=name),
+        TrainedStudent(model=model, task=task, student=name),
         tmp_path / "student.bedside",
         ExportOptions(
             precisions=MODEL_PRECISIONS,

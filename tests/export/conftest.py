@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from bedside.export import ExportCases, ExportedStudent, ExportOptions, export_bundle
+from bedside.export import ExportCases, ExportOptions, TrainedStudent, export_bundle
 from bedside.export.onnx_graphs.onnx_export import student_to_onnx
 from bedside.runtime import Grid, Task, write_volume
 from bedside.runtime.task import Intensity, Modality
@@ -53,12 +53,12 @@ def toy_task() -> Task:
 
 
 @pytest.fixture
-def toy_trained(toy_student: torch.nn.Module, toy_task: Task) -> ExportedStudent:
-    return ExportedStudent(model=toy_student, task=toy_task, student="toy")
+def toy_trained(toy_student: torch.nn.Module, toy_task: Task) -> TrainedStudent:
+    return TrainedStudent(model=toy_student, task=toy_task, student="toy")
 
 
 @pytest.fixture
-def export_toy(toy_trained: ExportedStudent, tmp_path: Path) -> dict[str, Any]:
+def export_toy(toy_trained: TrainedStudent, tmp_path: Path) -> dict[str, Any]:
     """Arguments of `export_bundle` for the quickest export: fp32 alone, without scans."""
     options = ExportOptions(precisions=["fp32"], threads=1)
     return {"student": toy_trained, "out": tmp_path / "toy.bedside", "options": options}
@@ -84,7 +84,7 @@ def write_case(folder: Path) -> tuple[Path, Path]:
 @pytest.fixture(scope="session")
 def toy_bundle(toy_task: Task, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle of the toy student with int8, gated on the one case that calibrates it; not to be altered."""
-    student = ExportedStudent(
+    student = TrainedStudent(
         model=nearest_intensity_student(),
         task=toy_task,
         student="toy-student",

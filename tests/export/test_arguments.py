@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 import torch
-from bedside.export import ExportCases, ExportedStudent, ExportOptions, export_bundle
+from bedside.export import ExportCases, ExportOptions, TrainedStudent, export_bundle
 from bedside.runtime.errors import UsageError
 from bedside.runtime.task_presets import PRESETS
 
@@ -12,7 +12,7 @@ from bedside.runtime.task_presets import PRESETS
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"student": "toy"}, 'student: expected what load_student returns, or an ExportedStudent, got "toy"'),
+        ({"student": "toy"}, 'student: expected a TrainedStudent, got "toy"; open one with load_student'),
         ({"out": 3}, "out: expected a path"),
         ({"options": None}, "options: expected an ExportOptions, got None"),
         ({"progress": 3}, "progress: expected a function"),
@@ -25,7 +25,7 @@ def test_export_refuses_what_it_does_not_accept_and_writes_nothing(export_toy, t
 
 
 def test_a_model_that_is_no_network_is_refused_and_nothing_is_written(toy_task, export_toy, tmp_path):
-    student = ExportedStudent(model=None, task=toy_task, student="toy")
+    student = TrainedStudent(model=None, task=toy_task, student="toy")
     with pytest.raises(UsageError, match="model: expected a Module, got None"):
         export_bundle(**{**export_toy, "student": student})
     assert not list(tmp_path.iterdir())
@@ -36,7 +36,7 @@ def test_a_model_that_is_no_network_is_refused_and_nothing_is_written(toy_task, 
     [
         (ExportCases(), set()),
         (ExportOptions(precisions=["fp32"]), {"precisions"}),
-        (ExportedStudent(model=torch.nn.Identity(), task=PRESETS["btcv"], student="toy"), {"task", "learned_from"}),
+        (TrainedStudent(model=torch.nn.Identity(), task=PRESETS["btcv"], student="toy"), {"task", "learned_from"}),
     ],
     ids=lambda value: type(value).__name__,
 )

@@ -11,8 +11,8 @@ import pytest
 import torch
 from bedside.export import (
     ExportCases,
-    ExportedStudent,
     ExportOptions,
+    TrainedStudent,
     bundle_writer,
     export_bundle,
     onnx_models,
@@ -257,7 +257,7 @@ def test_a_zip_as_the_output_is_refused_before_work_begins(toy_trained, tmp_path
 
 
 def test_a_student_with_another_number_of_classes_is_refused(toy_task, export_toy):
-    student = ExportedStudent(model=torch.nn.Conv3d(1, 5, 1), task=toy_task, student="toy")
+    student = TrainedStudent(model=torch.nn.Conv3d(1, 5, 1), task=toy_task, student="toy")
     with pytest.raises(UsageError, match="the task wants"):
         export_bundle(**{**export_toy, "student": student})
 

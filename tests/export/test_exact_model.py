@@ -8,7 +8,7 @@ from pathlib import Path
 import onnx
 import pytest
 import torch
-from bedside.export import ExportCases, ExportedStudent, ExportOptions, export_bundle, reference
+from bedside.export import ExportCases, ExportOptions, TrainedStudent, export_bundle, reference
 from bedside.export.exact_model import write_exact
 from bedside.export.model_files import FORMS, offered_variants, write_model
 from bedside.export.onnx_graphs.norms_in_parts import norms_in_parts
@@ -36,7 +36,7 @@ def size(model: onnx.ModelProto) -> int:
 def test_a_student_with_norms_in_parts_is_exported_to_the_same_bytes_each_time(toy_task, toy_case, tmp_path):
     """Most of a patch of 48³ voxels around the toy's block is air."""
     network = normalising_student(torch.nn.InstanceNorm3d(4, affine=True))
-    student = ExportedStudent(model=network, task=toy_task.replaced(patch=(48, 48, 48)), student="toy")
+    student = TrainedStudent(model=network, task=toy_task.replaced(patch=(48, 48, 48)), student="toy")
     remarks: list[str] = []
 
     def files(name: str) -> dict[str, bytes]:
@@ -125,7 +125,7 @@ def test_network_and_engines_run_once_for_each_patch_of_the_comparison(toy_task,
 
     monkeypatch.setattr(reference, "open_engine", counting)
     network = Counted(normalising_student(torch.nn.InstanceNorm3d(4)), counts)
-    student = ExportedStudent(model=network, task=toy_task.replaced(patch=(16, 16, 16)), student="toy")
+    student = TrainedStudent(model=network, task=toy_task.replaced(patch=(16, 16, 16)), student="toy")
     export_bundle(student, tmp_path / "toy.bedside", ExportOptions(precisions=["fp32"], threads=1))
     variants = ["onnxruntime fp32", "openvino fp32", *["openvino bf16"] * supports("openvino", "bf16")]
     assert counts == dict.fromkeys(["torch", *variants], 3)

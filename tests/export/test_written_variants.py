@@ -7,8 +7,8 @@ import pytest
 import torch
 from bedside.export import (
     ExportCases,
-    ExportedStudent,
     ExportOptions,
+    TrainedStudent,
     export_bundle,
     model_files,
 )
@@ -66,7 +66,7 @@ def test_variants_whose_results_overflow_in_float16_are_left_out_and_the_others_
     toy_student, toy_task, toy_case, tmp_path, keep
 ):
     """ONNX Runtime's CPU would compute them in float32 and find nothing wrong."""
-    student = ExportedStudent(model=overflowing(toy_student), task=toy_task, student="toy")
+    student = TrainedStudent(model=overflowing(toy_student), task=toy_task, student="toy")
     options = ExportOptions(
         precisions=["fp16", "int8", "int8-fp16"],
         cases=ExportCases(calibration=[toy_case[0]]),

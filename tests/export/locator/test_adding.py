@@ -7,7 +7,7 @@ import logging
 import numpy as np
 import pytest
 import torch
-from bedside.export import ExportCases, ExportedStudent, ExportOptions, export_bundle
+from bedside.export import ExportCases, ExportOptions, TrainedStudent, export_bundle
 from bedside.export.locator.settings import LocatorSettings
 from bedside.runtime import Bundle, Grid, Segmenter, UsageError, write_volume
 from bedside.runtime.scans.nifti import read_labels
@@ -52,7 +52,7 @@ def write_case(folder, name, shift):
 def export(toy_trained, toy_task, case, other_case, tmp_path):
     def run(bias=0.7, cases=None, **task_changes):
         task = toy_task.replaced(spacing=(6.0, 6.0, 6.0), patch=(8, 8, 8), **task_changes)
-        locator = ExportedStudent(
+        locator = TrainedStudent(
             model=bone_locator(bias), task=task, student="tiny", learned_from=LearnedFrom(data_hash="ab" * 32)
         )
         cases = ExportCases(gate=[case, other_case]) if cases is None else cases

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from bedside.export import ExportCases, ExportedStudent, ExportOptions, export_bundle
+from bedside.export import ExportCases, ExportOptions, TrainedStudent, export_bundle
 from bedside.runtime import Bundle, Grid, Segmenter, write_volume
 
 FAT_HU, BONE_HU = -100.0, (100.0, 1000.0)
@@ -49,7 +49,7 @@ def export(toy_trained, toy_task, cases, tmp_path):
 
     def run(slope):
         task = toy_task.replaced(spacing=(6.0, 6.0, 6.0), patch=(48, 48, 48))
-        locator = ExportedStudent(model=normalised_bone_locator(slope), task=task, student="tiny")
+        locator = TrainedStudent(model=normalised_bone_locator(slope), task=task, student="tiny")
         notes: list[str] = []
         options = ExportOptions(precisions=["fp32"], cases=ExportCases(gate=cases), locator=locator, threads=1)
         path = export_bundle(toy_trained, tmp_path / "b.bedside", options, lambda *step: notes.append(step[2]))
