@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from starlette.datastructures import Headers
 from starlette.responses import FileResponse
 from starlette.types import Message, Receive, Scope, Send
 
@@ -31,18 +32,19 @@ class FileAnswer(FileResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
-        refused: int | None = None
+        refused, size = 0, ""
 
         async def send_unless_refused(message: Message) -> None:
-            nonlocal refused
+            nonlocal refused, size
             if message["type"] == "http.response.start" and message["status"] in _REFUSALS:
                 refused = message["status"]
-            if refused is None:
+                size = Headers(raw=message["headers"]).get("Content-Range", "").rpartition("/")[2]
+            if not refused:
                 await send(message)
 
         await super().__call__(scope, receive, send_unless_refused)
-        if refused is not None:
+        if refused:
             response = refusal_response(RefusedError(refused, _REFUSALS[refused], ExitCode.USAGE))
             if refused == 416:
-                response.headers["Content-Range"] = f"bytes */{Path(self.path).stat().st_size}"
+                response.headers["Content-Range"] = f"bytes */{size}"
             await response(scope, receive, send)

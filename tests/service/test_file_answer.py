@@ -5,6 +5,7 @@ import asyncio
 import httpx
 import pytest
 from bedside.service.file_answer import FileAnswer
+from starlette.responses import FileResponse
 
 
 @pytest.fixture
@@ -37,3 +38,22 @@ def test_a_range_beyond_the_end_is_refused_with_the_size(asked):
     assert (answer.status_code, answer.json()["error"]["code"]) == (416, 2)
     assert answer.headers["content-range"] == "bytes */10"
     assert answer.headers["content-type"] == "application/json"
+
+
+def test_a_file_that_is_removed_meanwhile_is_refused_all_the_same(tmp_path, monkeypatch):
+    (file := tmp_path / "labels").write_bytes(b"0123456789")
+    answer = FileAnswer(file, "application/gzip", "labels.nii.gz")
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    async def removed(self, scope, receive, send):
+        file.unlink()
+        headers = [(b"content-range", b"bytes */10")]
+        await send({"type": "http.response.start", "status": 416, "headers": headers})
+
+    monkeypatch.setattr(FileResponse, "__call__", removed)
+    asyncio.run(answer({"type": "http"}, None, send))
+    assert sent[0]["status"] == 416
+    assert (b"content-range", b"bytes */10") in sent[0]["headers"]
