@@ -26,8 +26,8 @@ from .options.extras import require
 from .options.imitation import ImitationOptions
 from .options.paths import input_option
 from .options.ranks import only_first_reports_usage
-from .options.recipe import RecipeOptions, changed_defaults
-from .options.sweep import SweepOptions
+from .options.recipe import changed_defaults
+from .options.sweep import SweepOptions, check_not_launched
 from .options.training import OptionalRunOption, TrainingOptions, report_training, training_console
 from .terminal.console import Advance, Console
 
@@ -175,6 +175,7 @@ class Distill:
         task, training, sweep = self._task(), self.training, self.sweep
         require("train")
         training.hardware_options.hardware()
+        check_not_launched()
         cases = self._cases(dataset, task)
         recipe = self._recipe(task, cases, output)
         from ..distill.option_checks import check_distillation
@@ -201,7 +202,7 @@ class Distill:
                 cases,
                 output,
                 lambdas=lambdas,
-                seeds=sweep.numbered(training.recipe_options.seed),
+                seeds=sweep.numbered(recipe.seed),
                 arguments=self._shared_arguments(steps),
                 jobs=sweep.at_a_time,
                 resume=training.resume,
@@ -219,7 +220,7 @@ class Distill:
 
     def _shared_arguments(self, steps_per_epoch: int | None) -> list[str]:
         """Returns the arguments that all trainings of a sweep have, as this call gives them."""
-        recipe = replace(self.training.recipe_options, seed=RecipeOptions.seed, steps_per_epoch=steps_per_epoch)
+        recipe = replace(self.training.recipe_options, seed=None, steps_per_epoch=steps_per_epoch)
         training = replace(self.training, resume=False, recipe_options=recipe)
         several = self.sweep.at_a_time > 1 or self.cluster.cluster is not None  # their progress bars would mix
         console = Console(quiet=self.console.quiet or several)

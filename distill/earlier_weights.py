@@ -9,7 +9,7 @@ from pathlib import Path
 from ..runtime.bundles.bundle import Bundle
 from ..runtime.bundles.manifest import WEIGHTS_NAME
 from ..runtime.errors import InputError, UsageError
-from ..runtime.files.hashing import file_sha256
+from ..runtime.files.hashing import read_hashed
 from ..runtime.task import Task
 from ..training.loop.checkpoint import Checkpoint
 from ..training.prepared_run import PreparedRun
@@ -98,13 +98,14 @@ class EarlierWeights:
 def _of_run(path: Path) -> EarlierWeights:
     run = Run.open(path)
     config, model = run.config, run.config.model
-    checkpoint = Checkpoint.read(run.best)  # first: it says what to do about a run without best weights
+    # First: it says what to do about a run without best weights.
+    checkpoint, sha256 = read_hashed(run.best, lambda: Checkpoint.read(run.best))
     return EarlierWeights(
         name=run.name,
         made_by=f"run of {model.name}" if model.kind == "student" else f"{model.kind} run of {model.name}",
         network=(model.kind, model.name),
         task=config.task,
-        sha256=file_sha256(run.best),
+        sha256=sha256,
         licence="" if config.distillation is None else config.distillation.teachers_licences,
         learned_from=LearnedFrom.of_run(run),
         checkpoint=checkpoint,

@@ -15,7 +15,7 @@ from ..runtime.bundles.bundle import Bundle
 from ..runtime.engine_selection.engine_choice import open_for_bundle
 from ..runtime.engine_selection.engine_request import EngineRequest
 from ..runtime.engines import Engine
-from ..runtime.files.hashing import file_sha256
+from ..runtime.files.hashing import read_hashed
 from ..runtime.preprocessing.preprocess import to_model_input
 from ..runtime.preprocessing.resample import resample_linear
 from ..runtime.scans.nifti import read_volume
@@ -70,7 +70,9 @@ class Teacher:
         """
         if is_bundle(path):
             return _of_bundle(path)
-        network, run = _network_of_run(path)
+        run = Run.open(path)
+        check_no_locator(run)
+        (network, weights), sha256 = read_hashed(run.best, lambda: (_network_of(run), run.best_weights()))
         config, done = run.config, len(run.rows())
         if done < config.recipe.epochs:
             _log.warning(
@@ -82,8 +84,7 @@ class Teacher:
             )
         learned_from = LearnedFrom.of_run(run)
         licence = "" if config.distillation is None else config.distillation.teachers_licences
-        dice = run.best_weights().final_dice
-        return cls(network, config.task, run.name, file_sha256(run.best), learned_from, licence, dice)
+        return cls(network, config.task, run.name, sha256, learned_from, licence, weights.final_dice)
 
     @property
     def record(self) -> TeacherRecord:
@@ -158,11 +159,9 @@ def _of_bundle(path: Path) -> Teacher:
         return Teacher(network, manifest.task, name, bundle.sha256, learned_from, manifest.licence)
 
 
-def _network_of_run(path: Path) -> tuple[torch.nn.Module, Run]:
-    run = Run.open(path)
-    check_no_locator(run)
+def _network_of(run: Run) -> torch.nn.Module:
     if run.config.model.kind == "student":
-        return load_student(path).model, run
+        return load_student(run.path).model
     from ..teacher.train import load_teacher
 
-    return load_teacher(path)
+    return load_teacher(run.path)[0]

@@ -91,20 +91,20 @@ def warn_of_unequal_teachers(teachers: Teachers, run: Run) -> None:
         run: the student's run, with the Dice of the teachers' mean.
     """
     mean, cases = teachers_dice(run), run.config.validation_hash
-    own = {
-        member.name: member.own_dice
+    own = [
+        (member.own_dice, member.name)
         for member in teachers.members
         if member.own_dice is not None and cases and member.learned_from.validation_hash == cases
-    }
-    best = max(own, key=lambda name: own[name], default="")
-    if mean is not None and len(teachers.members) > 1 and best and own[best] > mean + _OTHER_WINDOWS:
+    ]
+    dice, best = max(own, default=(0.0, ""))
+    if mean is not None and len(teachers.members) > 1 and own and dice > mean + _OTHER_WINDOWS:
         _log.warning(
             'the mean of the teachers (Dice %.3f) is worse than teacher "%s" alone, which in its own training had %.3f '
             "on the same validation cases: leave the weaker ones out (%s)",
             mean,
             best,
-            own[best],
-            ", ".join(f"{name} {dice:.3f}" for name, dice in sorted(own.items(), key=lambda each: -each[1])),
+            dice,
+            ", ".join(f"{name} {dice:.3f}" for dice, name in sorted(own, reverse=True)),
         )
 
 

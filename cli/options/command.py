@@ -219,8 +219,9 @@ def _words(field: str, described: Any, value: Any) -> list[str]:
         return texts
     # `typer.Option` in `Annotated` keeps the first name of the option as its default.
     names = (each for each in (described.default, *(described.param_decls or ())) if isinstance(each, str))
-    name = next(names, f"--{field.replace('_', '-')}")
-    name, _, name_of_false = name.partition("/")  # as in "--class-offsets/--no-class-offsets"
+    dashed = field.replace("_", "-")
+    name = next(names, f"--{dashed}/--no-{dashed}")  # as typer names options that are not named
+    name, _, name_of_false = name.partition("/")
     if isinstance(value, bool):
         return [name if value else name_of_false]
     if isinstance(value, list):

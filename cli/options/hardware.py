@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 _PANEL = "Devices"
 
 
-def _lower(value: str) -> str:
-    return value.lower()  # as all names here are spelled
+def _lower(value: str | None) -> str | None:
+    return value and value.lower()  # as all names here are spelled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,15 +24,16 @@ class HardwareOptions:
     """Devices, nodes, number format and loader threads."""
 
     precision: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--precision",
             callback=_lower,
+            show_default="32-true",
             help="Number format: 32-true, or bf16-mixed on GPUs and on CPUs with bfloat16 instructions; auto takes "
             "bf16-mixed if a trial at the start finds it sound and faster.",
             rich_help_panel=_PANEL,
         ),
-    ] = "32-true"
+    ] = None
     device: Annotated[
         str, typer.Option("--device", callback=_lower, help="auto, cpu or cuda.", rich_help_panel=_PANEL)
     ] = "auto"
@@ -90,7 +91,7 @@ class HardwareOptions:
             ("--strategy", self.strategy, get_args(StrategyName)),
             ("--precision", self.precision, get_args(TrainingPrecision)),
         ):
-            if value not in accepted:
+            if value is not None and value not in accepted:
                 expected = f"{', '.join(accepted[:-1])} or {accepted[-1]}"
                 raise UsageError(f'{option}: expected {expected}, got "{value}"')
         return Hardware(self.device, self.devices, self.nodes, cast("StrategyName", self.strategy), self.workers)

@@ -126,9 +126,15 @@ class RecipeOptions:
         ),
     ] = None
     seed: Annotated[
-        int,
-        typer.Option(min=0, max=LARGEST_SEED, help="Seed of weights, crops and augmentation.", rich_help_panel=_PANEL),
-    ] = 0
+        int | None,
+        typer.Option(
+            min=0,
+            max=LARGEST_SEED,
+            help="Seed of weights, crops and augmentation.",
+            show_default="0",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
     validate_every: Annotated[int | None, _option("Epochs between validations.", of="validate_every")] = None
     pictures_every: Annotated[
         int | None,
@@ -160,7 +166,7 @@ class RecipeOptions:
         return {
             option.name: getattr(self, option.name)
             for option in fields(self)
-            if option.name in names and getattr(self, option.name) != option.default
+            if option.name in names and getattr(self, option.name) is not None
         }
 
 

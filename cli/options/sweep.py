@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -13,7 +12,8 @@ from .hardware import HardwareOptions
 
 _PANEL = "Sweep over λ"
 _SEEDS = 3
-_STARTED = ("WORLD_SIZE", "SLURM_NTASKS")  # number of processes, as torchrun and SLURM say
+_ONE_DEVICE = "a sweep trains on one device in each process"
+_JOBS = "--jobs trains several students at a time"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,16 +69,25 @@ class SweepOptions:
             return ()
         if lam is not None:
             raise UsageError("--lambda trains one student, --sweep-lambda one per λ: leave one of them out")
-        several = (hardware.devices or 1) * (hardware.nodes or 1) > 1
-        if several or any(int(os.environ.get(name, "1")) > 1 for name in _STARTED):
-            raise UsageError(
-                "a sweep trains on one device in each process: leave out --devices, --nodes, torchrun and srun; "
-                "--jobs trains several students at a time"
-            )
+        if (hardware.devices or 1) * (hardware.nodes or 1) > 1:
+            raise UsageError(f"{_ONE_DEVICE}: leave out --devices and --nodes; {_JOBS}")
         values = tuple(_value(text, self.sweep_lambda) for text in self.sweep_lambda.split(","))
         if len(set(values)) < len(values):
             raise UsageError(f'--sweep-lambda: expected every λ once, got "{self.sweep_lambda}"')
         return values
+
+
+def check_not_launched() -> None:
+    """Checks that torchrun or SLURM have not started several processes, each of which would train the whole sweep.
+
+    Raises:
+        UsageError: one of them has.
+    """
+    from ...training.loop.hardware import launched_processes
+
+    launcher, processes, nodes = launched_processes() or ("", 1, 1)
+    if processes * nodes > 1:
+        raise UsageError(f"{_ONE_DEVICE}: start it once, not {processes * nodes} times by {launcher}; {_JOBS}")
 
 
 def _value(text: str, given: str) -> float:

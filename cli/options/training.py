@@ -55,7 +55,7 @@ class TrainingOptions:
         from ...training.runs.run import Run
 
         changes: dict[str, Any] = {}
-        if self.hardware_options.precision != HardwareOptions.precision:
+        if self.hardware_options.precision is not None:
             changes["precision"] = self.hardware_options.precision
         if self.resume and run is not None and (run / Run.CONFIG).exists():
             earlier = Run.open(run).config.recipe

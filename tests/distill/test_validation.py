@@ -162,6 +162,17 @@ def test_a_teacher_that_is_better_alone_than_the_mean_of_all_is_named(run, valid
     assert ("(a 0.860, b 0.700)" in caplog.text) == warned
 
 
+def test_teachers_of_one_name_are_compared_each(run, validation, task, caplog):
+    run.config = msgspec.structs.replace(run.config, validation_hash="mine")
+    record_teachers_dice(teachers(task), run, validation)  # 0.833
+    made = (
+        Teacher(torch.nn.Identity(), task, "run", sha, LearnedFrom("toy", "0", "mine"), own_dice=dice)
+        for sha, dice in (("a", 0.86), ("b", 0.7))
+    )
+    warn_of_unequal_teachers(Teachers(tuple(made)), run)
+    assert "(run 0.860, run 0.700)" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("rows", "share"),
     [

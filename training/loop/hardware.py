@@ -204,6 +204,19 @@ def _local_size(fabric: Fabric) -> int:
     return getattr(fabric.strategy, "num_processes", 1)
 
 
+def launched_processes() -> tuple[str, int, int] | None:
+    """Returns the launcher that has started this process, its processes per node and nodes; None without a launcher.
+
+    An allocation of SLURM in which a person works is none, whatever number of tasks it has room for.
+    """
+    if TorchElasticEnvironment.detect():
+        return "torchrun", int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ.get("GROUP_WORLD_SIZE", "1"))
+    if SLURMEnvironment.detect():
+        nodes = int(os.environ.get("SLURM_NNODES", "1"))
+        return "SLURM", int(os.environ["SLURM_NTASKS"]) // nodes, nodes
+    return None
+
+
 def _processes(devices: int | None, nodes: int | None) -> tuple[int, int]:
     """Returns (processes per node, nodes) from the arguments or the launcher.
 
@@ -211,14 +224,8 @@ def _processes(devices: int | None, nodes: int | None) -> tuple[int, int]:
         UsageError: the arguments differ from what torchrun or SLURM has started, or nothing tells the other
             machines where this one is.
     """
-    for name, environment, per_node, node_count in (
-        ("torchrun", TorchElasticEnvironment, "LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE"),
-        ("SLURM", SLURMEnvironment, None, "SLURM_NNODES"),
-    ):
-        if not environment.detect():
-            continue
-        started_nodes = int(os.environ.get(node_count, "1"))
-        started = int(os.environ[per_node]) if per_node else int(os.environ["SLURM_NTASKS"]) // started_nodes
+    if found := launched_processes():
+        name, started, started_nodes = found
         if (devices or started, nodes or started_nodes) != (started, started_nodes):
             raise UsageError(
                 f"--devices {devices or started} --nodes {nodes or started_nodes} was asked for, but {name} has "

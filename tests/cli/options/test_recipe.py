@@ -4,6 +4,7 @@ from dataclasses import fields
 
 import msgspec
 import pytest
+from bedside.cli.options.command import arguments_of
 from bedside.cli.options.recipe import RecipeOptions, changed_defaults
 from bedside.runtime.errors import UsageError
 from bedside.runtime.task_presets import PRESETS
@@ -50,6 +51,18 @@ def test_a_given_option_goes_before_a_networks_own_recipe_also_if_it_is_the_pape
     own = Recipe(lr=0.01, balance_classes=True, loss="balanced-dice-ce")
     given = RecipeOptions(lr=5e-4, balance_classes=False, loss="dice-ce")
     assert given.recipe(TOY, own) == Recipe()
+    assert RecipeOptions(seed=0).recipe(TOY, Recipe(seed=7)) == Recipe()
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"class_offsets": False, "balance_classes": True}, ["--balance-classes", "--no-class-offsets"]),
+        ({"seed": 0, "average_weights": 0.998}, ["--average-weights", "0.998", "--seed", "0"]),
+    ],
+)
+def test_options_become_words_again_for_the_trainings_of_a_sweep(given, words):
+    assert arguments_of(RecipeOptions(**given)) == words
 
 
 def test_defaults_that_differ_from_the_papers_are_shown():

@@ -2,7 +2,7 @@
 
 import pytest
 from bedside.cli.options.hardware import HardwareOptions
-from bedside.cli.options.sweep import SweepOptions
+from bedside.cli.options.sweep import SweepOptions, check_not_launched
 from bedside.runtime.errors import UsageError
 
 ONE_DEVICE = HardwareOptions()
@@ -43,11 +43,17 @@ def test_bad_values_are_refused(options, lam, message):
         SweepOptions(**options).lambdas(lam, ONE_DEVICE)
 
 
-def test_several_processes_for_one_training_are_refused(monkeypatch):
+def test_several_devices_for_one_training_are_refused():
     sweep = SweepOptions(sweep_lambda="1")
     assert sweep.lambdas(None, HardwareOptions(devices=1, nodes=1)) == (1.0,)
     with pytest.raises(UsageError, match="a sweep trains on one device in each process"):
         sweep.lambdas(None, HardwareOptions(devices=2))
-    monkeypatch.setenv("WORLD_SIZE", "4")
-    with pytest.raises(UsageError, match="a sweep trains on one device in each process"):
-        sweep.lambdas(None, ONE_DEVICE)
+
+
+def test_a_sweep_is_started_once_also_where_slurm_has_room_for_more(monkeypatch):
+    for name, value in {"SLURM_NTASKS": "4", "SLURM_NNODES": "2", "SLURM_JOB_NAME": "bash"}.items():
+        monkeypatch.setenv(name, value)  # as in `salloc -n 4`
+    check_not_launched()
+    monkeypatch.setenv("SLURM_JOB_NAME", "sweep")  # as in `srun -n 4`
+    with pytest.raises(UsageError, match="start it once, not 4 times by SLURM; --jobs"):
+        check_not_launched()
