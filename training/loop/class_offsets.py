@@ -23,6 +23,8 @@ from ...runtime.errors import Cancelled
 from ...runtime.hooks import Progress
 from ...runtime.task import Task
 from ..data.prepared_case import PreparedCase
+from ..runs.best_weights import BestWeights
+from ..runs.run import Run
 from ..scores.metrics import finite_mean
 from .process_group import ProcessGroup
 from .validate import Predictor, mean_over_cases, predict_logits, validate
@@ -108,6 +110,19 @@ def offset_classes(
         moved = ", ".join(f"{name} {offset:+.2f}" for name, offset in named if offset)
         _log.info("class offsets %s: mean Dice on the validation cases %.3f, %.3f before", moved, after, before)
     return after
+
+
+def record_choice(run: Run, weights: BestWeights, *, wanted: bool) -> None:
+    """Writes to a run's configuration whether it is to have class offsets; weights that have some keep them.
+
+    Args:
+        run: the run, at its end.
+        weights: the facts about its best weights.
+        wanted: whether they are to have offsets.
+    """
+    run.record_class_offsets(wanted or weights.has_class_offsets)
+    if weights.has_class_offsets and not wanted:
+        _log.warning("the best weights have class offsets from before, which stay; a run without needs its own -o")
 
 
 def warn_of_no_offsets(model: torch.nn.Module, cases: Sequence[PreparedCase], task: Task, *, sharded: bool) -> None:

@@ -23,7 +23,7 @@ from ..runs.run_writer import RunWriter
 from ..scores.metrics import finite_mean
 from .checkpoint import Position, load_weights
 from .checkpoint_store import CheckpointStore
-from .class_offsets import offset_classes, warn_of_no_offsets
+from .class_offsets import offset_classes, record_choice, warn_of_no_offsets
 from .hardware import default_workers
 from .interrupt import StopRequest, TrainingInterrupted
 from .loader import CropLoader, CropOrder
@@ -242,11 +242,11 @@ class _Fit:
         """Gives the best weights class offsets if wanted; returns their validation Dice, None without a score."""
         run, epochs = self._run, self._recipe.epochs
         weights = self._group.broadcast_from_first(run.best_weights)
+        if self._group.first:
+            record_choice(run, weights, wanted=self._recipe.class_offsets)
         # A second search would find others, on top of those.
         if weights.class_offsets.epochs >= epochs or not self._recipe.class_offsets:
             return weights.final_dice
-        if self._group.first:
-            run.ask_for_class_offsets()
         load_weights(run.best, self._setup.model)
         dice = self._search_offsets(weights.final_dice)
         score = weights.final_dice if dice is None else dice

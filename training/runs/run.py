@@ -157,10 +157,12 @@ class Run:
             recipe = msgspec.structs.replace(stored.recipe, epochs=self.planned)
             self._write(msgspec.structs.replace(stored, recipe=recipe, lengthened=self.config.lengthened))
 
-    def ask_for_class_offsets(self) -> None:
-        """Writes to the configuration that the run is to have class offsets, though it began without."""
+    def record_class_offsets(self, wanted: bool) -> None:
+        """Writes to the configuration whether the run is to have class offsets, which may be decided at its end."""
         stored = Run.open(self.path).config
-        self._write(msgspec.structs.replace(stored, recipe=msgspec.structs.replace(stored.recipe, class_offsets=True)))
+        if stored.recipe.class_offsets != wanted:
+            recipe = msgspec.structs.replace(stored.recipe, class_offsets=wanted)
+            self._write(msgspec.structs.replace(stored, recipe=recipe))
 
     def _write(self, config: RunConfig) -> None:
         import tomli_w

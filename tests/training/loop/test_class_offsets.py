@@ -216,7 +216,9 @@ def test_the_last_layer_is_the_one_that_computes_last_and_few_others_are_tried()
     assert model.passes < 10
 
 
-def test_a_run_that_goes_on_after_its_end_keeps_the_offsets_that_it_has(tmp_path, prepared, small_task, monkeypatch):
+def test_a_run_that_goes_on_after_its_end_keeps_the_offsets_that_it_has(
+    tmp_path, prepared, small_task, monkeypatch, caplog
+):
     """The offsets of each class are found with those of the others as they are: a second search would find others."""
     recipe = Recipe(epochs=1, steps_per_epoch=1, lr=1e-9, warmup=0, class_offsets=True)
     run = make_run(tmp_path / "run", small_task, recipe)
@@ -232,6 +234,8 @@ def test_a_run_that_goes_on_after_its_end_keeps_the_offsets_that_it_has(tmp_path
         again, _ = train(Run.create(run.path, config, resume=True), prepared, model=shy(), validation=prepared)
         assert again.best == first.best
         assert run.best.read_bytes() == kept
+        assert ("have class offsets from before, which stay" in caplog.text) == (not wanted)
+        assert Run.open(run.path).config.recipe.class_offsets
 
 
 def test_weights_of_a_last_epoch_that_is_done_again_get_their_offsets_again(tmp_path, prepared, small_task):
@@ -282,7 +286,9 @@ def test_a_training_without_validation_cases_says_that_it_has_no_offsets(tmp_pat
     assert run.best_weights().class_offsets.epochs == 1
 
 
-def test_a_training_stopped_before_its_offsets_gets_them_when_it_goes_on(tmp_path, prepared, small_task, monkeypatch):
+def test_a_training_stopped_before_its_offsets_gets_them_when_it_goes_on_if_they_are_wanted(
+    tmp_path, prepared, small_task, monkeypatch
+):
     def stop(*_, **__):
         raise Cancelled("stopped")
 
@@ -294,6 +300,10 @@ def test_a_training_stopped_before_its_offsets_gets_them_when_it_goes_on(tmp_pat
             train(run, prepared, model=shy(), validation=prepared)
     assert len(run.rows()) == 1
     assert run.best_weights().class_offsets.epochs == 0
+    without = replace(run.config, recipe=replace(recipe, class_offsets=False))
+    train(Run.create(run.path, without, resume=True), prepared, model=shy(), validation=prepared)
+    assert run.best_weights().class_offsets.epochs == 0
+    assert not Run.open(run.path).config.recipe.class_offsets
     result, _ = train(run, prepared, model=shy(), validation=prepared)
     assert result.best > 0.99
     assert run.best_weights().class_offsets.epochs == 1

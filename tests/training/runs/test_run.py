@@ -83,12 +83,13 @@ def test_a_run_knows_what_its_best_weights_are_from_their_own_file(tmp_path, con
     assert run.best_row() == {"epoch": "0", "loss": "1", "dice": "0.5"}
 
 
-def test_a_run_can_be_asked_for_class_offsets_later(tmp_path, config):
+def test_whether_a_run_has_class_offsets_is_recorded_at_its_end(tmp_path, config):
     run = Run.create(tmp_path / "run", config, resume=False)
     run.start()
-    run.ask_for_class_offsets()
     assert not config.recipe.class_offsets
-    assert Run.open(run.path).config.recipe.class_offsets
+    for wanted in (True, False):
+        run.record_class_offsets(wanted)
+        assert Run.open(run.path).config.recipe.class_offsets == wanted
 
 
 def test_a_start_that_was_refused_leaves_the_way_free_for_the_next(tmp_path, config):
