@@ -119,7 +119,7 @@ def _opened(job: TrainingJob, record: MethodRecord, held: ExitStack, progress: P
     if progress:
         progress(0, len(listed) + len(unlabelled))  # hashing a large data set takes a while too
     scans = TrainingScans.hashed(dataset, listed, unlabelled, threads)
-    scans.warn_of_seen()
+    scans.warn_of_seen(record.earlier)
     run = Run.create(job.out, scans.config(job, record.model, record.distillation), resume=job.resume)
     cache = CaseCache(job.cases_folder)
     held.enter_context(in_use(cache.folder, scans.keys(task)))

@@ -48,10 +48,11 @@ class TrainingScans:
         images = frozenset(digest.image for digest in digests)
         return cls(dataset, listed, digests, *without_copies(unlabelled, unlabelled_digests, images))
 
-    def warn_of_seen(self) -> None:
-        """Warns of scans that the training learns from and that are validation or test scans too."""
+    def warn_of_seen(self, earlier: Sequence[LearnedFrom]) -> None:
+        """Warns of scans that the training, or what it builds on, learned from and that are scored too."""
         listed = [*zip(self.listed, self.digests, strict=True)]
-        warn_of_seen_scans(self.dataset, listed, [*zip(self.unlabelled, self.unlabelled_digests, strict=True)])
+        unlabelled = [*zip(self.unlabelled, self.unlabelled_digests, strict=True)]
+        warn_of_seen_scans(self.dataset, listed, unlabelled, frozenset().union(*(each.scans for each in earlier)))
 
     def config(self, job: TrainingJob, model: ModelConfig, distillation: Distillation | None) -> RunConfig:
         """Returns the configuration of a run that learns from these scans.

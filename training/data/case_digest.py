@@ -87,7 +87,12 @@ def possible_copies(images: Iterable[Path], known: Mapping[Path, str], workers: 
     """
     sizes = {image: _of_scan(image, _size) for image in {*images, *known}}
     times = Counter(sizes.values())
-    unknown = [image for image in sizes.keys() - known.keys() if times[sizes[image]] > 1]
+    return hash_images((image for image in sizes if times[sizes[image]] > 1), known, workers)
+
+
+def hash_images(images: Iterable[Path], known: Mapping[Path, str], workers: int = 1) -> dict[Path, str]:
+    """Returns image → SHA-256 of its file; arguments and errors are as for `possible_copies`."""
+    unknown = [*{*images} - known.keys()]
     with ThreadPoolExecutor(max(1, workers)) as pool:
         found = pool.map(lambda image: _of_scan(image, file_sha256), unknown)
         return {**known, **dict(zip(unknown, found, strict=True))}

@@ -1,6 +1,7 @@
 """A training warns of scans that it learns from and that are scored as well, under any name."""
 
 import errno
+import hashlib
 
 import pytest
 from bedside.runtime.shortage import raise_shortage
@@ -16,9 +17,12 @@ TEST = "test scans too, or copies of some"
 
 @pytest.fixture
 def warned(tmp_path, caplog):
-    """Returns what is said of a data set: for each list, name → content of the scan, or None without a file."""
+    """Returns what is said of a data set: for each list, name → content of the scan, or None without a file.
 
-    def of(training, validation=None, test=None, unlabelled=None):
+    ``earlier`` has the contents of scans from which teachers learned.
+    """
+
+    def of(training, validation=None, test=None, unlabelled=None, earlier=()):
         def cases(of_list, contents):
             found = tuple(Case(name, tmp_path / f"{of_list}_{name}.nii") for name in contents or ())
             for case in (case for case in found if contents[case.name] is not None):
@@ -33,6 +37,7 @@ def warned(tmp_path, caplog):
             dataset,
             [*zip(listed, digest_cases(listed), strict=True)],
             [*zip(further, digest_cases(further), strict=True)],
+            frozenset(hashlib.sha256(content.encode()).hexdigest() for content in earlier),
         )
         return [record.getMessage() for record in caplog.records]
 
@@ -58,7 +63,10 @@ def test_a_training_case_that_the_test_list_names_is_said(tmp_path, caplog):
     both = Case("a", tmp_path / "a.nii")
     both.image.write_text("one")
     warn_of_seen_scans(
-        Dataset("d", ("background", "x"), (both,), (), (both,), tmp_path), [(both, digest_cases([both])[0])], []
+        Dataset("d", ("background", "x"), (both,), (), (both,), tmp_path),
+        [(both, digest_cases([both])[0])],
+        [],
+        frozenset(),
     )
     assert SAID.format(TEST, "a") in caplog.text
 
@@ -69,6 +77,19 @@ def test_validation_scans_that_are_test_scans_have_chosen_the_epoch(warned):
         "validation scans, which choose the best epoch, are test scans too, or copies of some, whose Dice is then too "
         "high: v; leave them out"
     ]
+
+
+def test_test_scans_from_which_a_teacher_learned_are_named_whatever_their_size(warned):
+    said = warned({"a": "one"}, test={"t": "a scan of its own size", "s": "six"}, earlier=["a scan of its own size"])
+    assert said == [
+        "what this training builds on, teachers or earlier weights, has learned from test scans, whose Dice is then "
+        "too high: t; leave them out of the test list"
+    ]
+
+
+def test_other_test_scans_are_not_hashed_where_teachers_learned_from_the_same_scans(warned, monkeypatch):
+    monkeypatch.setattr(seen_scans, "hash_images", None)
+    assert not warned({"a": "one"}, test={"t": "a scan of its own size"}, earlier=["one"])
 
 
 def test_a_test_scan_that_cannot_be_read_stops_no_training(warned):
