@@ -67,7 +67,8 @@ class SweepResults:
         cases: names of the scored cases.
         case_list: the list that these cases are from: "test", or "validation".
         failed: name of each failed run → its exit code, or minus the number of the signal that killed it.
-        doubts: why the cases may not be held out from what the runs learned from, one line each.
+        doubts: why the cases may not be held out from what the runs learned from, or the runs not comparable; one line
+            each.
     """
 
     rows: tuple[LambdaRow, ...]
@@ -115,7 +116,7 @@ def collect_results(
         tables: (λ, seed) → scores of that run, at least one; all of the same cases.
         case_list: the list that these cases are from, "test" or "validation".
         failed: name of each failed run → its exit code.
-        doubts: why the cases may not be held out, one line each.
+        doubts: why the cases may not be held out, or the runs not comparable, one line each.
     """
     lambdas = sorted({lam for lam, _ in tables})
     by_lambda = {lam: {seed: tables[of, seed] for of, seed in tables if of == lam} for lam in lambdas}

@@ -28,6 +28,7 @@ from .held_out import HeldOut, held_out_doubts, learned_by
 from .plan import SweepRun, open_folder, plan_runs
 from .report import write_report
 from .results import SweepResults, collect_results
+from .schedules import check_schedules, schedule_doubts
 from .trainings import Started, run_trainings
 
 if TYPE_CHECKING:
@@ -123,10 +124,14 @@ def sweep_lambda(
     check_steps(dataset, runs, common)
     open_folder(out, resume=resume)
     cases = out.resolve().parent / CASES_FOLDER
-    offsets = offsets_wanted(common, [run for run in runs if run.started])
-    named = () if offsets is None else ("--class-offsets" if offsets else "--no-class-offsets",)
+    begun = [run for run in runs if run.started]
+    offsets = offsets_wanted(common, begun)
+    named = [] if offsets is None else ["--class-offsets" if offsets else "--no-class-offsets"]
+    if begun and epochs is None:  # those that begin now have as many
+        named += ["--epochs", str(Run.open(begun[0].path).config.recipe.epochs)]
     shared = ("distill", "--cases", str(cases), *common, *named)  # the last value of an option counts
     asked = _check_options(runs, shared, epochs, offsets=bool(offsets))
+    check_schedules(runs, epochs)
     missing = [run for run in runs if not run.finished(epochs, offsets=bool(offsets))]
     if len(missing) < len(runs):
         _log.info("%d of %d runs are finished already", len(runs) - len(missing), len(runs))
@@ -134,13 +139,13 @@ def sweep_lambda(
         images = held_out.check(dataset.labels)
         _warn(held_out_doubts(learned_by(networks_built_on(runs, common)), images, held_out.case_list))
     # Where no finished run was asked, those that have begun say whether the options are theirs, before others begin.
-    begun = [] if asked else [run for run in missing if run.started]
+    first = [] if asked else [run for run in missing if run.started]
     codes: dict[str, int] = {}
-    for batch in filter(None, (begun, [run for run in missing if run not in begun])):
+    for batch in filter(None, (first, [run for run in missing if run not in first])):
         commands = {run.name: run.arguments(shared, resume=resume) for run in batch}
         told = _counted(started, len(codes), len(missing))
         codes |= run_trainings(commands, jobs=jobs, started=told, cluster=cluster)
-        if batch is begun and set(codes.values()) == {ExitCode.USAGE}:
+        if batch is first and set(codes.values()) == {ExitCode.USAGE}:
             raise UsageError(
                 f'"{", ".join(codes)}" ended with exit code {ExitCode.USAGE}, see the message above: if the options '
                 "differ, give the sweep those of its first call; if the loss diverged, begin anew with another -o"
@@ -152,7 +157,7 @@ def sweep_lambda(
     check_comparable(finished)
     scorer = _scorer(held_out, device)
     networks = [*(run.path for run in finished), *networks_built_on(runs, common)]
-    doubts = held_out_doubts(learned_by(networks), scorer.images, held_out.case_list)
+    doubts = held_out_doubts(learned_by(networks), scorer.images, held_out.case_list) + schedule_doubts(finished)
     _warn(doubts)
     results = collect_results(_scored(finished, scorer, scoring), held_out.case_list, failed, doubts)
     write_report(out, results)
