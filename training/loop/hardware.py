@@ -204,6 +204,7 @@ def _local_size(fabric: Fabric) -> int:
     return getattr(fabric.strategy, "num_processes", 1)
 
 
+@_without_srun_hint()
 def launched_processes() -> tuple[str, int, int] | None:
     """Returns the launcher that has started this process, its processes per node and nodes; None without a launcher.
 
