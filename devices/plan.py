@@ -28,6 +28,7 @@ SPACING = (0.8, 0.8, 1.0)
 _DAY = 86_400.0  # s
 _MEMORY = (2**20, 2**44)  # bytes: 1 MiB, 16 TiB
 _POWER = (0.1, 10_000.0)  # W
+_LARGEST_SCALE = 8  # of voxels of two scans, up to which the time of all but the network is by their number
 
 
 def plan(
@@ -213,6 +214,11 @@ def _unproven(options: Sequence[Option]) -> Iterator[str]:
         yield (
             f"time: all but the network takes about {shown_seconds(max(others))} more, by the scan of the benchmark "
             "and the number of voxels"
+        )
+    if (scale := max((option.other_scale or 0.0 for option in options), default=0.0)) > _LARGEST_SCALE:
+        yield (
+            f"time: the planned scan has {scale:,.0f} times the voxels of the benchmark's, and what every scan costs, "
+            "whatever its size, is counted as often; benchmark one of its size, with --input"
         )
     yield "memory: without Python, the engine's own libraries and other programs"
     if any(option.tier == "data sheet" for option in options):

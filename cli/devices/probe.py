@@ -25,7 +25,14 @@ class Probe:
 
     output: Annotated[Path, output_option("--output", "-o", help="JSON file to write.", show_default=False)]
     seconds: Annotated[
-        float | None, typer.Option(min=1, max=3600, help="About how many seconds to measure.", show_default="60")
+        float | None,
+        typer.Option(
+            min=1,
+            max=3600,
+            help="About how many seconds to measure; compiling the layers comes on top, and where other programs run "
+            "beside it, a probe takes several times as long.",
+            show_default="60",
+        ),
     ] = None
     threads: Annotated[
         list[int] | None,

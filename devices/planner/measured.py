@@ -177,7 +177,12 @@ def _fastest(variants: Sequence[_Variant]) -> dict[Place, WindowTime]:
 def _together(variants: Sequence[_Variant]) -> WindowTime:
     """Returns the time of a window, of all measurements of one device."""
     seconds = [variant.seconds for variant in variants]
-    others = [each for variant in variants if (each := variant.other_seconds_per_voxel) is not None]
+    others = [
+        (each, math.prod(variant.end_to_end.shape))
+        for variant in variants
+        if variant.end_to_end is not None and (each := variant.other_seconds_per_voxel) is not None
+    ]
+    per_voxel, voxels = max(others, default=(None, 0))
     mean = sum(each.predicted / len(seconds) for each in seconds)
     window = Interval(min(each.low for each in seconds), mean, max(each.high for each in seconds))
-    return WindowTime("measured", window, max(others, default=None))
+    return WindowTime("measured", window, per_voxel, voxels)

@@ -30,11 +30,13 @@ class WindowTime:
         seconds: the time.
         other_seconds_per_voxel: of the scan that was measured with it, all that is not the network, by its voxels; None
             where none was measured.
+        other_voxels: voxels of that scan.
     """
 
     tier: Tier
     seconds: Interval
     other_seconds_per_voxel: float | None = None
+    other_voxels: int = 0
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ class OptionPredictor:
         count = len(plan.windows)
         seconds = window.seconds.scaled(count)
         watts = None if window.tier in self.without_energy else self.point.watts
-        per_voxel = window.other_seconds_per_voxel
+        per_voxel, voxels = window.other_seconds_per_voxel, math.prod(self.scan.grid.shape)
         return Option(
             model=model.name,
             engine=place.engine,
@@ -141,7 +143,8 @@ class OptionPredictor:
             seconds=seconds,
             memory=Interval(engine.low + plan.bytes, engine.predicted + plan.bytes, engine.high + plan.bytes),
             joules=None if watts is None else seconds.scaled(watts),
-            other_seconds=None if per_voxel is None else per_voxel * math.prod(self.scan.grid.shape),
+            other_seconds=None if per_voxel is None else per_voxel * voxels,
+            other_scale=voxels / window.other_voxels if window.other_voxels else None,
             dice=variant.dice,
             dice_of="" if variant.dice is None else model.dice_of or f"unknown scans of {model.name}",
         )

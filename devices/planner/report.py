@@ -52,6 +52,7 @@ class Option:
             unknown, or where nobody knows that the time is of this power mode.
         other_seconds: time of all that is not the network (reading, resampling, blending, writing), in s: that of the
             scan of the benchmark on this device, by the number of voxels; None where it was not measured.
+        other_scale: voxels of the planned scan, as a multiple of those of that scan; None likewise.
         dice: mean Dice; None where it was not measured.
         dice_of: the scans that it is of: a bundle's gate cases, or a data set; empty where it was not measured.
         exclusions: why it does not fit, as sentences; empty where it fits.
@@ -76,6 +77,7 @@ class Option:
     dice: float | None
     dice_of: str = ""
     other_seconds: float | None = None
+    other_scale: float | None = None
     exclusions: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
     on_front: bool = False

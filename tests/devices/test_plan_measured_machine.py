@@ -90,6 +90,9 @@ def test_all_but_the_network_is_shown_by_the_voxels_of_the_measured_scan(bundle_
     assert any("of all else, the limit is 2.5 s" in doubt for doubt in option.doubts)
     assert any(line.startswith("time: all but the network takes about 3 s more") for line in report.unproven)
     assert {each.other_seconds for each in report.options if each.tier == "data sheet"} == {None}
+    assert not any("is counted as often" in line for line in report.unproven)
+    larger = plan([bundle_path], "orin-nano-8", measured=measured, shape=(400, 300, 100))
+    assert any(line.startswith("time: the planned scan has 12 times the voxels") for line in larger.unproven)
 
 
 def test_several_measurements_of_one_device_are_taken_together_not_the_fastest(bundle_path, tmp_path):
