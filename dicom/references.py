@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..runtime.errors import InputError
+from ..runtime import arguments
+from ..runtime.errors import BedsideError, InputError
 from ..runtime.files.hashing import file_sha256
 from ..runtime.scans.file_kind import is_dicom
 from ..runtime.shortage import raise_shortage
@@ -141,13 +143,14 @@ def refusing(what: str) -> Generator[None]:
     Its warnings are left out, because they show patients' names.
 
     Raises:
-        InputError: the block raised anything else.
-        ResourceError: the block raised it, or memory or file descriptors ran out, or the disk failed.
+        BedsideError: the block raised it.
+        InputError: a library raised an error in the block.
+        ResourceError: memory or file descriptors ran out, or the disk failed.
     """
     try:
         with quiet_libraries():
             yield
-    except InputError:
+    except BedsideError:
         raise
     except Exception as error:
         raise_shortage(error, f"a DICOM {what}")
@@ -180,11 +183,18 @@ def series_headers(series: DicomSeries, names: Sequence[str] = ()) -> list[FileD
 
 
 @quiet_libraries()
-def is_own_result(path: Path, *modalities: str) -> bool:
-    """Whether bedside wrote a file, as a result of one of these modalities; SEG, SR or RTSTRUCT where none is given."""
-    if not is_dicom(path):
+def is_own_result(path: str | os.PathLike[str], *modalities: str) -> bool:
+    """Whether bedside wrote a file, as a result of one of these modalities; SEG, SR or RTSTRUCT where none is given.
+
+    Raises:
+        UsageError: ``path`` is no path.
+        InputError: the file is damaged.
+        ResourceError: memory or file descriptors ran out, or the disk failed.
+    """
+    file = arguments.path("path", path)
+    if not is_dicom(file):
         return False
-    header = read_header(path)
+    header = read_header(file)
     return (
         header.get("Modality") in (modalities or ("SEG", "SR", "RTSTRUCT"))
         and header.get("ManufacturerModelName") == SOFTWARE

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
@@ -12,7 +11,8 @@ from ..runtime.errors import MissingExtraError
 from ..runtime.files.atomic import atomic_write
 from .codes import label_text, segment_code
 from .quiet import quiet_libraries
-from .references import SOFTWARE, ResultIdentity, read_header, refusing, series_headers, series_number
+from .references import SOFTWARE, ResultIdentity, refusing, series_headers, series_number
+from .result_arguments import ResultArguments
 from .series import DicomSeries
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def write_report(
     """Writes a measurement report: the volume of every organ, each with its segment and the series behind it.
 
     Args:
-        path: the file to write.
+        path: the file to write; its name ends in .dcm.
         volumes_ml: label name → millilitres, as in `Result.volumes_ml`.
         names: label names by index, the background first.
         series: the series that was segmented.
@@ -43,6 +43,8 @@ def write_report(
 
     Raises:
         MissingExtraError: highdicom is not installed.
+        UsageError: an argument has the wrong type, a label has no volume or a volume no label, the file has another
+            ending, or the segmentation is none of this series with these labels.
         InputError: a file of the series cannot be read, or its header permits no report.
         ResourceError: the file cannot be written.
     """
@@ -50,10 +52,13 @@ def write_report(
         import highdicom
     except ImportError:
         raise MissingExtraError("highdicom", "dicom") from None
+    given = ResultArguments.checked(path, names, series, bundle_sha256, identity)
+    volumes_ml, names = given.volumes(volumes_ml), given.names
     identity = identity or ResultIdentity(highdicom.UID(), highdicom.UID())
-    headers, segments = series_headers(series, names), read_header(Path(segmentation))
+    headers = series_headers(series, names)
+    segments = given.segmentation(segmentation, headers)
     made = report_of(headers, segments, volumes_ml, names, bundle_sha256, identity)
-    with atomic_write(Path(path)) as temporary:
+    with atomic_write(given.path) as temporary:
         made.save_as(temporary)
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import __version__
+from ..runtime import arguments
 from ..runtime.errors import InputError, MissingExtraError
 from ..runtime.files.atomic import atomic_write
 from .codes import label_text, segment_code
@@ -18,6 +18,7 @@ from .frames import Frame
 from .functional_groups import share_planes
 from .quiet import quiet_libraries
 from .references import SOFTWARE, ResultIdentity, placed_frames, refusing, series_headers, series_number
+from .result_arguments import ResultArguments
 from .segmentation_pixels import stand_in, write_pixels
 from .series import DicomSeries
 
@@ -44,8 +45,8 @@ def write_segmentation(
     Beside the label map it takes memory for the headers of all files and frames, and for one frame's pixels.
 
     Args:
-        path: the file to write.
-        labels: [X, Y, Z] label indices on the series' grid; planes of interpolated slices are left out.
+        path: the file to write; its name ends in .dcm.
+        labels: [X, Y, Z] label indices, integers on the series' grid; planes of interpolated slices are left out.
         names: label names by index, the background first.
         series: the series that was segmented.
         bundle_sha256: hash of the bundle; it stands in the algorithm's parameters.
@@ -54,7 +55,8 @@ def write_segmentation(
 
     Raises:
         MissingExtraError: highdicom is not installed.
-        UsageError: a label has no name.
+        UsageError: an argument has the wrong type, the label map another shape than the series, a label no name, or
+            the file another ending.
         InputError: a file of the series cannot be read, or was changed; a multi-frame file is not the only file; or
             the segmentation is above 4 GiB.
         ResourceError: the file cannot be written.
@@ -63,13 +65,16 @@ def write_segmentation(
         import highdicom
     except ImportError:
         raise MissingExtraError("highdicom", "dicom") from None
+    given = ResultArguments.checked(path, names, series, bundle_sha256, identity)
+    labels, names = given.label_map(labels), given.names
+    kind = cast("SegmentationKind", arguments.one_of("kind", kind, get_args(SegmentationKind)))
     identity = identity or ResultIdentity(highdicom.UID(), highdicom.UID())
     headers, placed = series_headers(series, names), placed_frames(series)
     if len(headers) < len(placed):  # one multi-frame file: its own order of frames
         placed.sort(key=lambda each: each[1].index or 0)
     planes = stand_in((labels[:, :, place].T for place, _ in placed), len(names) - 1)
     made = segmentation_header(headers, planes, names, bundle_sha256, kind, identity)
-    with atomic_write(Path(path)) as temporary:
+    with atomic_write(given.path) as temporary:
         write_pixels(temporary, made, labels, _places(made, placed))
 
 

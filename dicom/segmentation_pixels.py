@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..runtime.errors import InputError, UsageError
+from ..runtime.errors import InputError
 from .functional_groups import functional_group
 
 if TYPE_CHECKING:
@@ -28,17 +28,11 @@ def stand_in(planes: Iterable[NDArray[np.integer[Any]]], segments: int) -> NDArr
 
     Args:
         planes: label indices [rows, columns].
-        segments: number of labels beside the background.
-
-    Raises:
-        UsageError: a label is above the number of segments, or below 0.
+        segments: number of labels beside the background; no label is higher.
     """
     made = []
     for plane in planes:
-        low, high = int(plane.min()), int(plane.max())
-        if low < 0 or high > segments:
-            raise UsageError(f"labels: expected indices from 0 to {segments}, got {low} to {high}")
-        is_there = np.bincount(plane.ravel(), minlength=segments + 1)[1:] > 0
+        is_there = np.bincount(plane.ravel().astype(np.intp, copy=False), minlength=segments + 1)[1:] > 0
         made.append(np.where(is_there, np.arange(1, segments + 1), 0)[:, np.newaxis])
     return np.stack(made).astype(np.uint8 if segments < 256 else np.uint16)
 

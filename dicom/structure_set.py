@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from io import BytesIO
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from .frames import Frame
 from .outlines import outlines
 from .quiet import quiet_libraries
 from .references import SOFTWARE, ResultIdentity, placed_frames, refusing, series_headers, series_number
+from .result_arguments import ResultArguments
 from .series import DicomSeries
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ def write_structure_set(
     Beside the label map it takes memory for the headers of all files, and for the contours of one plane.
 
     Args:
-        path: the file to write.
-        labels: [X, Y, Z] label indices on the series' grid; planes of interpolated slices are left out.
+        path: the file to write; its name ends in .dcm.
+        labels: [X, Y, Z] label indices, integers on the series' grid; planes of interpolated slices are left out.
         names: label names by index, the background first.
         series: the series that was segmented.
         bundle_sha256: hash of the bundle; it stands in the description of every region.
@@ -58,6 +58,8 @@ def write_structure_set(
 
     Raises:
         MissingExtraError: pydicom is not installed.
+        UsageError: an argument has the wrong type, the label map another shape than the series, a label no name, or
+            the file another ending.
         InputError: a file of the series cannot be read, or its header permits no structure set.
         ResourceError: the file cannot be written.
     """
@@ -65,6 +67,8 @@ def write_structure_set(
         from pydicom.uid import generate_uid
     except ImportError:
         raise MissingExtraError("pydicom", "dicom") from None
+    given = ResultArguments.checked(path, names, series, bundle_sha256, identity)
+    labels, names = given.label_map(labels), given.names
     identity = identity or ResultIdentity(generate_uid(), generate_uid())
     headers, placed = series_headers(series, names), placed_frames(series)
     uids = dict(zip(dict.fromkeys(frame.path for _, frame in placed), headers, strict=True))
@@ -74,7 +78,7 @@ def write_structure_set(
         Region(number, _colour(number, len(names)), _contours(labels, number, placed, images))
         for number in range(1, len(names))
     )
-    with atomic_write(Path(path)) as temporary, temporary.open("wb") as file:
+    with atomic_write(given.path) as temporary, temporary.open("wb") as file:
         file.write(before)
         write_regions(file, regions)
         file.write(behind)

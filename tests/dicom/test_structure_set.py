@@ -133,12 +133,12 @@ def test_a_contour_of_more_than_64_kib_is_whole(tmp_path):
     assert area == pytest.approx(labels.sum() * SPACING[0] * SPACING[1], rel=1e-4)
 
 
-def test_a_header_that_permits_none_is_refused_without_its_values(tmp_path):
-    write_series(tmp_path / "ct", change=lambda made, _: setattr(made, "SeriesNumber", "1"))
+def test_a_label_that_no_structure_set_can_hold_is_refused_and_leaves_no_file(tmp_path):
+    write_series(tmp_path / "ct")
     series = open_series(tmp_path / "ct")
     labels = label_map(series.grid.shape)
-    with pytest.raises(InputError, match="structure set cannot refer to this series"):
-        write_structure_set(tmp_path / "rt.dcm", labels, [*NAMES[:2], b"liver"], series, bundle_sha256=HASH)
+    with pytest.raises(InputError, match="no DICOM result holds a backslash"):
+        write_structure_set(tmp_path / "rt.dcm", labels, [*NAMES[:2], "liver\\vein"], series, bundle_sha256=HASH)
     assert not (tmp_path / "rt.dcm").exists()
 
 
