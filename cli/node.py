@@ -51,7 +51,8 @@ class Node:
         with ExitStack() as opened:
             segmenters = open_segmenters(config, opened)
             tasks = {rule.name: segmenters[rule.bundle].task.name for rule in config.rules}
-        self.console.show(f'the configuration "{self.config.name}" is sound: {len(tasks)} rules, all bundles open')
+        rules = "1 rule" if len(tasks) == 1 else f"{len(tasks)} rules"
+        self.console.show(f'the configuration "{self.config.name}" is sound: {rules}, all bundles open')
         for line in state.lines:
             self.console.show(line)
         self.console.emit({"rules": tasks, "peers": [peer.name for peer in config.peers], "queue": asdict(state)})

@@ -32,15 +32,16 @@ class QueueState:
 
     @property
     def lines(self) -> list[str]:
-        """What there is, in words; empty where there is nothing."""
+        """What there is, in words, also where that is nothing."""
         counts = {
-            "{} series are not finished; the node goes on with them": self.unfinished,
-            "{} storescp of a killed node still run, to the end of their associations": self.receiving,
-            "{} instances that a killed node did not take are taken by the next run": self.received,
-            "{} instances were cut off when their storescp was killed; the next run removes them": self.cut_off,
+            "unfinished series, with which the node goes on: {}": self.unfinished,
+            "storescp processes of a killed node that still run, to the end of their associations: {}": self.receiving,
+            "instances that a killed node did not take, and the next run takes: {}": self.received,
+            "instances cut off when their storescp was killed, which the next run removes: {}": self.cut_off,
         }
         running = ["a node runs with this queue"] if self.node_runs else []
-        return running + [words.format(count) for words, count in counts.items() if count]
+        left = [words.format(count) for words, count in counts.items() if count]
+        return running + (left or ["nothing waits in the queue"])
 
     @classmethod
     def of(cls, folder: Path) -> QueueState:

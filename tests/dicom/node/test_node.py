@@ -50,10 +50,12 @@ def test_a_result_that_no_peer_took_comes_in_the_form_that_the_rule_asks_for_now
     assert made.SegmentationType == "BINARY"
 
 
-def test_check_says_that_the_configuration_is_sound(bundle, tmp_path, capfd):
+def test_check_says_that_the_configuration_is_sound_and_shows_the_queue(bundle, tmp_path, capfd):
     config = parties.node_toml(tmp_path, bundle, 11112, 104)
     assert run(["node", "--config", str(config), "--check"]) == 0
-    assert 'configuration "node.toml" is sound: 1 rules' in capfd.readouterr().out
+    told = capfd.readouterr().out
+    assert 'configuration "node.toml" is sound: 1 rule, all bundles open' in told
+    assert "nothing waits in the queue" in told
 
 
 def test_a_result_waits_for_a_peer_that_is_away(bundle, tmp_path):

@@ -281,7 +281,7 @@ def test_certificates_are_read_at_the_start_and_no_call_needs_the_files(tmp_path
     Path(tls.key).unlink()
     with pytest.raises(ResourceError, match='the peer "pacs" is not reached'):
         caller.store(config.peer("pacs"), result)
-    with pytest.raises(InputError, match="the certificate, key or authority cannot be used"):
+    with pytest.raises(InputError, match=r'tls\.key: "node\.key" cannot be used'):
         PeerCaller(config)
 
 

@@ -18,7 +18,15 @@ from . import parties
 
 def test_a_queue_that_is_not_there_has_nothing(tmp_path):
     assert QueueState.of(tmp_path / "none") == QueueState()
-    assert QueueState().lines == []
+    assert QueueState().lines == ["nothing waits in the queue"]
+    assert QueueState(node_runs=True).lines == ["a node runs with this queue", "nothing waits in the queue"]
+
+
+def test_what_waits_is_counted_in_words():
+    assert QueueState(unfinished=2, cut_off=1).lines == [
+        "unfinished series, with which the node goes on: 2",
+        "instances cut off when their storescp was killed, which the next run removes: 1",
+    ]
 
 
 def test_a_series_is_counted_until_it_is_finished_and_a_node_that_runs_is_seen(tmp_path):
@@ -58,7 +66,7 @@ def test_check_finds_what_a_killed_node_and_its_storescp_left(bundle, tmp_path, 
         assert parties.wait_until(lambda: not parties.storescp_processes(tmp_path / "queue"))
     assert checked(config, capfd) == asdict(QueueState(cut_off=1))
     assert run(["node", "--config", str(config), "--check"]) == 0
-    assert "1 instances were cut off" in capfd.readouterr().out
+    assert "instances cut off when their storescp was killed, which the next run removes: 1" in capfd.readouterr().out
 
 
 def checked(config, capfd):

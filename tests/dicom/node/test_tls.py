@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import shutil
 import ssl
 from ipaddress import ip_address
+from pathlib import Path
 
 import pydicom
 import pytest
@@ -96,17 +98,29 @@ def test_peers_are_verified_by_authority_and_name(authority):
     assert context.check_hostname
 
 
-@pytest.mark.parametrize("wrong", ["missing", "no PEM", "another's key"])
-def test_files_that_cannot_be_used_are_refused(tmp_path, authority, wrong):
+@pytest.mark.parametrize("field", ["certificate", "key", "authority"])
+@pytest.mark.parametrize("wrong", ["missing", "no PEM", "another kind of PEM"])
+def test_the_file_that_cannot_be_used_is_named(tmp_path, authority, field, wrong):
     tls = authority.issue("node")
-    if wrong == "another's key":
-        authority.issue("other")
-        (tmp_path / "other.key").rename(tls.key)
-    elif wrong == "missing":
-        (tmp_path / "node.crt").unlink()
+    file = Path(getattr(tls, field))
+    if wrong == "missing":
+        file.unlink()
+    elif wrong == "no PEM":
+        file.write_text("no PEM")
     else:
-        (tmp_path / "node.key").write_text("no PEM")
-    with pytest.raises(InputError, match="the certificate, key or authority cannot be used"):
+        shutil.copy(tls.certificate if field == "key" else tls.key, file)
+    for context in (server_context, client_context):
+        with pytest.raises(
+            InputError, match=rf'^tls\.{field}: "{file.name}" cannot be used \(.*\); expected .* PEM file'
+        ):
+            context(tls)
+
+
+def test_the_key_of_another_certificate_is_named(tmp_path, authority):
+    tls = authority.issue("node")
+    authority.issue("other")
+    (tmp_path / "other.key").rename(tls.key)
+    with pytest.raises(InputError, match=r'tls\.key: "node\.key" cannot be used \(KEY_VALUES_MISMATCH\); expected the'):
         server_context(tls)
 
 
