@@ -49,7 +49,10 @@ class Stack:
         """
         first = frames[0]
         if len(frames) < 2:
-            raise InputError("the series has one slice, which does not say how far the next would be; give a volume")
+            raise InputError(
+                "the series has one slice, which does not say how far the next would be; give the folder of the whole "
+                "series, or all of its files"
+            )
         _check_same_planes(frames)
         row, column = _axes(first)
         positions = np.array([frame.position for frame in frames])

@@ -10,10 +10,12 @@ from typing import Any
 
 _BREAK = re.compile(r" *[\t\n\r\f\v]\s*")
 _COLOUR = re.compile(r"\x1b\[[0-9;:]*m")  # torch emphasises parts of its messages
-# (advice that names an option of `bedside segment`, what it says to a command without that option), in this order
+# (advice that names an option of `bedside segment` or a call of Python, what it says to a command that has neither), in
+# this order
 _WITHOUT_SEGMENT_OPTIONS = (
     (r"choose one \(--volume[^)]*\)", "store the one to use as a 3D file"),
     (r"choose one \(--use-[^)]*\)", "correct the header, or export the scan again"),
+    (r"to segment its series, [^;]* \(Python\), or convert it ", "convert its series "),
     (r", or [^,;]* \(--[^)]*\)", ""),
     (r" \(--[^)]*\)", ""),
 )
@@ -162,7 +164,7 @@ def reworded(message: str, advice: Iterable[tuple[str, str]]) -> str:
 
 
 def without_segment_options(message: str) -> str:
-    """Returns a scan reader's message for a command that has no options for reading as `bedside segment` has them.
+    """Returns a scan reader's message for a command that reads NIfTI alone, without the options of `bedside segment`.
 
     >>> without_segment_options("repair the scan, or replace them (--replace-nan V)")
     'repair the scan'

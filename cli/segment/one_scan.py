@@ -54,7 +54,8 @@ def segment_scan(
     is_seg = output.suffix == SEG_SUFFIX
     if path.is_dir() and not (is_seg or has_nifti_ending(output.name)):
         raise UsageError(
-            f'"{path.name}" is one DICOM series, so -o must be a .nii, .nii.gz or .dcm; got "{output.name}"'
+            f'"{path.name}" is a folder of DICOM files, of which one series is segmented, so -o must be a .nii, '
+            f'.nii.gz or .dcm; got "{output.name}"'
         )
     as_dicom.check(path, output, force)
     check_output(output, force)

@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+from ..errors import without_segment_options
 from ..shortage import raise_shortage
 from .folder_walk import walk_folder
 
@@ -18,7 +19,10 @@ GZIP_MAGIC = b"\x1f\x8b"
 GZIP_WINDOW = 31  # zlib's code for a gzip container; it verifies CRC and length
 SNIFFED_BYTES = 512  # read from a file's start, enough for every row of the table
 _MOST_FILES = 10_000  # files of a folder that are inspected, in a second or two
-_DICOM_ADVICE = "convert its series with dcm2niix -z y -o OUT FOLDER and give the .nii.gz"
+_DICOM_ADVICE = (
+    "to segment its series, open it with bedside.dicom.open_series (Python), or convert it with dcm2niix -z y -o OUT "
+    "FOLDER and give the .nii.gz"
+)
 _BUNDLE_FILE = "bundle.json"
 _FIRST_ELEMENTS = (0x01, 0x05, 0x08, 0x12, 0x14, 0x16, 0x18)  # of group 8: length to end, character set, type, UIDs …
 _LONGEST_FIRST_ELEMENT = 128  # bytes
@@ -205,9 +209,9 @@ def _kind_of_text(start: bytes) -> FileKind | None:
 
 
 def contents_of(folder: Path) -> str:
-    """Returns a description of a folder without NIfTI files, to complete the message that there are none."""
+    """Returns a description of a folder without NIfTI files, to complete a command's message that there are none."""
     kind = kind_of_file(folder)
-    return "found none" if kind is None else f"got {kind}"
+    return "found none" if kind is None else f"got {without_segment_options(str(kind))}"
 
 
 def _kind_of_folder(folder: Path) -> FileKind | None:

@@ -118,7 +118,8 @@ def test_slices_of_another_size_are_named(tmp_path):
 
 def test_one_slice_has_no_distance(tmp_path):
     write_series(tmp_path, leave_out=[1, 2, 3, 4])
-    assert "one slice, which does not say how far the next would be" in refusal(tmp_path)
+    said = "one slice, which does not say how far the next would be; give the folder of the whole series"
+    assert said in refusal(tmp_path)
 
 
 def test_directions_that_are_not_at_right_angles_are_refused(tmp_path):

@@ -54,10 +54,12 @@ def test_a_link_that_leads_to_itself_ends_no_run(bundle_path, scans, tmp_path, r
     assert (tmp_path / "out" / "b.nii.gz").is_file()
 
 
-def test_a_folder_of_dicom_files_is_one_scan_whose_label_map_is_a_file(bundle_path, tmp_path, run):
-    (tmp_path / "series").mkdir()
-    (tmp_path / "series" / "IM1").write_bytes(bytes(128) + b"DICM" + bytes(100))
-    with pytest.raises(UsageError, match=r'"series" is one DICOM series, so -o must be .* got "out"'):
+def test_of_a_folder_of_dicom_files_one_series_is_segmented_to_a_file(bundle_path, tmp_path, run):
+    for series in ("a", "b"):
+        (tmp_path / "series" / series).mkdir(parents=True)
+        (tmp_path / "series" / series / "IM1").write_bytes(bytes(128) + b"DICM" + bytes(100))
+    said = r'"series" is a folder of DICOM files, of which one series is segmented, so -o must be .* got "out"'
+    with pytest.raises(UsageError, match=said):
         run(bundle_path, tmp_path / "series", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

@@ -9,7 +9,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 from bedside.runtime import Bundle, BundleError, InputError, Segmenter, read_labels, read_volume
-from bedside.runtime.scans.file_kind import is_dicom_series
+from bedside.runtime.errors import without_segment_options
+from bedside.runtime.scans.file_kind import contents_of, is_dicom_series
 
 DICOM = bytes(128) + b"DICM" + bytes(500)
 KINDS = {
@@ -17,7 +18,7 @@ KINDS = {
     "empty once unpacked": (gzip.compress(b""), "got an empty file"),
     "two bytes": (b"\x5c\x01", "got the first 2 bytes of a file; copy or export it again"),
     "zeros": (bytes(1000), "nothing but zeros"),
-    "DICOM": (DICOM, "got a DICOM file; convert its series with dcm2niix -z y -o OUT FOLDER"),
+    "DICOM": (DICOM, "got a DICOM file; to segment its series, open it with bedside.dicom.open_series (Python)"),
     "packed DICOM": (gzip.compress(DICOM), "got a DICOM file"),
     "DICOM without preamble": (b"\x08\0\x05\0CS\x0a\0ISO_IR 100" + bytes(500), "got a DICOM file"),
     "NRRD": (b"NRRD0004\ntype: short\n", "got an NRRD file; convert it to .nii.gz"),
@@ -51,10 +52,18 @@ def test_a_folder_of_dicom_files_is_named(tmp_path, name):
     (tmp_path / "series" / "sub").mkdir(parents=True)
     (tmp_path / "series" / "notes.txt").write_text("hello")
     (tmp_path / "series" / name).write_bytes(DICOM)
-    with pytest.raises(
-        InputError, match=r'"series": expected a file, got a folder of DICOM files; convert .* dcm2niix'
-    ):
+    said = r'"series": expected a file, got a folder of DICOM files; .* bedside\.dicom\.open_series .* or .* dcm2niix'
+    with pytest.raises(InputError, match=said):
         read_volume(tmp_path / "series")
+
+
+def test_a_command_advises_no_call_of_python_for_a_folder_of_dicom_files(tmp_path):
+    (tmp_path / "IM0001").write_bytes(DICOM)
+    expected = "got a folder of DICOM files; convert its series with dcm2niix -z y -o OUT FOLDER and give the .nii.gz"
+    assert contents_of(tmp_path) == expected
+    with pytest.raises(InputError) as caught:
+        read_volume(tmp_path)
+    assert without_segment_options(str(caught.value)) == f'"{tmp_path.name}": expected a file, {expected}'
 
 
 def test_dicom_files_behind_many_others_are_found(tmp_path):
