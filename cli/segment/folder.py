@@ -48,8 +48,9 @@ def segment_folder(
 
     Args:
         job: bundle and options, the same for every scan.
-        scans: folder of .nii and .nii.gz files, in upper or lower case; other files, hidden files and folders are left
-            alone. Without such a file: the folders in it, each with the scan of one patient.
+        scans: folder of .nii and .nii.gz files, in upper or lower case; other files and hidden files are left alone,
+            and folders with scans are named in a warning. Without such a file: the folders in it, each with the scan
+            of one patient.
         outputs: folder for the label maps and the journal; created if it does not exist.
         workers: number of processes.
         force: whether to segment scans again that have their label map.
@@ -57,7 +58,8 @@ def segment_folder(
         cluster: where to run jobs in place of processes of this machine; None for none.
 
     Returns:
-        The exit code of the worst case: a fault in bedside (1), resources (5), input (3), review (6), all well (0).
+        The exit code of the worst case: a fault in bedside (1), resources (5), input (3), review, also of a folder
+        that is left out (6), all well (0).
 
     Raises:
         InputError: no scan in the folder, or two with the same output.

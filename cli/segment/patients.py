@@ -1,4 +1,4 @@
-"""The scans of a folder that has one folder for each patient, and the folders there that give no scan."""
+"""The scans of a folder that has one folder for each patient, and the folders in it whose scans are left out."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from ...runtime.errors import InputError, UsageError
 from ...runtime.files.text import utf8_name
 from ...runtime.scans.file_kind import contents_of
 from ...runtime.scans.names import JOURNAL_NAME, joined_names, label_map_name, nifti_files
-from ...runtime.scans.patient_folder import PatientFolder, inner_folders, patient_folders
+from ...runtime.scans.patient_folder import PatientFolder, holds_scan, inner_folders, patient_folders
 from .folder_scan import FolderScan
+
+_NOT_SEARCHED = "it holds scans, but beside NIfTI files no folder is searched; give this folder as -i"
 
 
 def scans_of_patients(scans: Path, outputs: Path) -> list[FolderScan]:
@@ -50,17 +52,17 @@ def scans_of_patients(scans: Path, outputs: Path) -> list[FolderScan]:
 
 
 def folders_left_out(scans: Path, outputs: Path, cases: Sequence[FolderScan]) -> dict[str, str]:
-    """Returns the folders beside the patients' that give no scan: name → reason; none where patients have no folders.
+    """Returns the folders that give no scan: name → reason; where patients have no folders, those that hold scans.
 
     Args:
-        scans: folder of the patients' folders.
+        scans: folder of the patients' folders, or of scans.
         outputs: folder for the label maps.
         cases: the scans that were found there.
     """
     taken = {case.folder for case in cases}
-    if taken == {""}:
-        return {}
     others = [folder for folder in inner_folders(scans, outputs) if folder.name not in taken]
+    if taken == {""}:
+        return {utf8_name(folder.name): _NOT_SEARCHED for folder in others if holds_scan(folder)}
     return {utf8_name(folder.name): _reason(PatientFolder.of(folder)) for folder in others}
 
 

@@ -217,12 +217,16 @@ def contents_of(folder: Path) -> str:
 def _kind_of_folder(folder: Path) -> FileKind | None:
     if (folder / _BUNDLE_FILE).is_file():
         return BUNDLE
-    files = islice(_files(folder), _MOST_FILES)
-    return _DICOM_FOLDER if any(path.name == "DICOMDIR" or is_dicom(path) for path in files) else None
+    is_series = any(path.name == "DICOMDIR" or is_dicom(path) for path in first_files(folder))
+    return _DICOM_FOLDER if is_series else None
+
+
+def first_files(folder: Path) -> Iterator[Path]:
+    """Returns the first 10,000 files of a folder, then of its subfolders, without hidden files."""
+    return islice(_files(folder), _MOST_FILES)
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Yields the files of a folder, then those of its subfolders, without hidden files."""
     for files in walk_folder(folder, lambda error: raise_shortage(error, f'"{folder.name}"')):
         yield from (file for file in files if not file.name.startswith("."))
 

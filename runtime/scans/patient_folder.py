@@ -8,7 +8,8 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..shortage import raise_shortage
-from .names import JOURNAL_NAME, nifti_files, stem, subfolders
+from .file_kind import first_files, is_dicom
+from .names import JOURNAL_NAME, has_nifti_ending, nifti_files, stem, subfolders
 
 _TRUTH = {
     "label", "labels", "labelmap", "seg", "segs", "segmentation", "segmentations", "mask", "masks", "gt",
@@ -84,6 +85,30 @@ def inner_folders(root: Path, outputs: Path | None = None) -> list[Path]:
     return [
         folder for folder in subfolders(root) if folder.resolve() != written and not (folder / JOURNAL_NAME).exists()
     ]
+
+
+def holds_scan(folder: Path) -> bool:
+    """Whether a NIfTI or DICOM file that is not named like a label map is among the first files in and below a folder.
+
+    Hidden folders, those of label maps and those with a journal hold none.
+
+    Raises:
+        ResourceError: file descriptors ran out, or the disk failed.
+    """
+    return any(_is_scan(file, folder) for file in first_files(folder))
+
+
+def _is_scan(file: Path, root: Path) -> bool:
+    folders = file.relative_to(root.parent).parts[:-1]
+    if any(name.startswith(".") or _names_truth(name) or _is_role_of_labels(name) for name in folders):
+        return False
+    if _names_truth(stem(file.name)) or (file.parent / JOURNAL_NAME).exists():
+        return False
+    return has_nifti_ending(file.name) or is_dicom(file)
+
+
+def _is_role_of_labels(name: str) -> bool:
+    return _ROLES.fullmatch(name) is not None and not name.lower().startswith("image")
 
 
 def _names_truth(name: str) -> bool:

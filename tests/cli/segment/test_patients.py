@@ -59,3 +59,14 @@ def test_a_patients_folder_is_refused_as_output_folder(bundle_path, patients, ru
     with pytest.raises(UsageError, match=r'-o "p2" .* holds ct\.nii\.gz without segment\.json: it may be a patient'):
         run(bundle_path, patients, patients / "p2")
     assert [path.name for path in (patients / "p2").iterdir()] == ["ct.nii.gz"]
+
+
+def test_patients_folders_beside_a_loose_scan_are_named(bundle_path, patients, tmp_path, cube, save, segmented, run):
+    save(patients / "loose.nii.gz", cube(5))
+    for name in ("labels", ".hidden"):
+        (patients / name).mkdir()
+        save(patients / name / "p1.nii.gz", cube(5))
+    done = run(bundle_path, patients, patients / "out", "--json")
+    assert set(json.loads(done.stdout)["left_out"]) == {"p1", "p2"}
+    assert 'warning: folder "p1" is left out: it holds scans, but beside NIfTI files no folder' in done.stderr
+    assert (done.exit_code, segmented) == (6, ["loose.nii.gz"])

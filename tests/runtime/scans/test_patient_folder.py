@@ -3,7 +3,7 @@
 import pytest
 from bedside.runtime.errors import InputError
 from bedside.runtime.scans import patient_folder
-from bedside.runtime.scans.patient_folder import PatientFolder, patient_folders
+from bedside.runtime.scans.patient_folder import PatientFolder, holds_scan, patient_folders
 
 
 @pytest.fixture
@@ -68,3 +68,24 @@ def test_a_patients_folder_that_cannot_be_read_is_named(touch, monkeypatch):
     monkeypatch.setattr(patient_folder, "nifti_files", closed)
     with pytest.raises(InputError, match=r'folder "p1": cannot be read \(Permission denied\)'):
         PatientFolder.of(root / "p1")
+
+
+@pytest.mark.parametrize("name", ["ct.nii.gz", "deeper/CT.NII", "imagesTr/a_0000.nii.gz"])
+def test_a_folder_with_a_scan_in_it_or_below_holds_one(touch, name):
+    assert holds_scan(touch(f"p1/{name}") / "p1")
+
+
+def test_a_folder_with_a_dicom_file_holds_a_scan(touch):
+    root = touch("p1/series/IM1")
+    (root / "p1/series/IM1").write_bytes(bytes(128) + b"DICM" + bytes(300))
+    assert holds_scan(root / "p1")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["p1/notes.txt", "p1/.hidden/ct.nii", "p1/.ct.nii", "labels/a.nii", "labelsTr/a.nii", "p1/masks/liver.nii.gz",
+     "p1/ct_seg.nii.gz", "p1/run/ct.nii.gz"],
+)  # fmt: skip
+def test_notes_hidden_files_label_maps_and_results_are_no_scans(touch, name):
+    root = touch(name, "p1/run/segment.json")
+    assert not holds_scan(root / name.split("/")[0])
