@@ -22,7 +22,9 @@ MAX_EXTENT_MM = 4000.0  # no patient and no table is longer
 _COARSE = 4.0  # a scan this many times coarser than the task causes a warning
 _HIGHEST_HU = 70_000.0  # beyond metal on any scale, and beyond 16 bits
 _NARROWEST_WINDOW_HU = 20.0  # narrower clip ranges are not in HU
-_MOST_LABELS = 20  # a scan has more grey values: crops of MR around a hippocampus have 109 or more
+_FEWEST_GREYS = 21  # a scan has more: crops of MR around a hippocampus have 109 or more
+_MOST_LABELS = 256  # of any model; scans of 8 bits have as many grey values
+_SHARE_WITHIN_LABELS = 0.5  # of neighbours; in scans of 8 bits, noise leaves 0.08 of them equal, and 0.25 in crops
 _FEWEST_VALUES = 10_000  # below, few values say little
 _SMALL = "the field of view is much smaller than what the network sees at once"
 _THIN = 1 / 3  # of the patch's extent; whole scans of data sets made for their patch reach down to 0.37 of it
@@ -91,12 +93,15 @@ def value_warnings(sample: IntensitySample, low: float, high: float, task: Task)
         high: largest value of the scan.
         task: the task.
     """
+    if _looks_like_labels(sample):
+        return (
+            f"intensities: expected {task.modality.value}, got {low:g} to {high:g} in few whole "
+            "numbers: this looks like a label map; give the scan",
+        )
     half = "half of the values lie from {:.4g} to {:.4g}".format(*np.percentile(sample.values, (25, 75)))
     if task.modality is Modality.MR:
         if looks_like_ct(sample):
             return (f"intensities: expected MR, got values from {low:g} to {high:g}, {half}: this looks like CT",)
-        if _looks_like_labels(sample):
-            return (f"intensities: expected MR, got {low:g} to {high:g} in whole numbers: this looks like a label map",)
         return ()
     clip_low, clip_high = task.intensity.clip
     in_hu = task.intensity.clip_percentiles or clip_high - clip_low >= _NARROWEST_WINDOW_HU
@@ -111,8 +116,16 @@ def value_warnings(sample: IntensitySample, low: float, high: float, task: Task)
 
 
 def _looks_like_labels(sample: IntensitySample) -> bool:
+    """Whether values are whole numbers from 0, fewer than a scan has, or mostly equal to their neighbours'."""
     values = sample.values
-    return values.size >= _FEWEST_VALUES and np.unique(values).size <= _MOST_LABELS and not np.any(values % 1)
+    if values.size < _FEWEST_VALUES or values.min() < 0 or np.any(values % 1):
+        return False
+    found, counts = np.unique(values, return_counts=True)
+    if found.size < _FEWEST_GREYS:
+        return True
+    image = values != found[counts.argmax()]  # without the background
+    pairs = image[1:] | image[:-1]
+    return found.size <= _MOST_LABELS and float(np.mean(np.diff(values)[pairs] == 0)) > _SHARE_WITHIN_LABELS
 
 
 def geometry_warnings(source: Grid, task: Task) -> tuple[str, ...]:

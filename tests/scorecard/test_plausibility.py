@@ -50,9 +50,17 @@ UNITS = {
 IN_CROPS = tuple(name for name in UNITS if name not in ("0 to 255, wide", "inverted", "wrapped around"))
 
 
-def suspected(values, task: Task) -> bool:
+def suspicion(values, task: Task) -> str:
     lines = value_warnings(IntensitySample.of(values), float(values.min()), float(values.max()), task)
-    return any(line.startswith("intensities: ") for line in lines)
+    return next((line for line in lines if line.startswith("intensities: ")), "")
+
+
+def suspected(values, task: Task) -> bool:
+    return bool(suspicion(values, task))
+
+
+def taken_for_labels(values) -> bool:
+    return any("label map" in suspicion(values, task) for task in (CT, MR))
 
 
 def crop(values, rng, low=32, high=96):
@@ -70,6 +78,14 @@ def real_ct(real_data):
 @pytest.fixture(scope="module")
 def real_mr(real_data):
     return [*sorted((real_data / "hippocampus" / "images").iterdir()), *(real_data / "spine_pir").glob("*T2w.nii.gz")]
+
+
+@pytest.fixture(scope="module")
+def real_labels(real_data):
+    folders = (real_data / name / "labels" for name in ("headneck", "hippocampus"))
+    others = ("*_label.nii.gz", "dicom/*_label.nii.gz", "abdomen2/*_label_*", "spine_pir/*_msk.nii.gz")
+    return [*(path for folder in folders for path in sorted(folder.iterdir())),
+            *(path for pattern in others for path in sorted(real_data.glob(pattern)))]  # fmt: skip
 
 
 def chosen(files, number, rng):
@@ -114,6 +130,28 @@ def test_26_real_ct_in_another_unit_or_given_to_an_mr_task_is_noticed(real_ct, t
         assert suspected(hu, MR), path.name
         count["units"] += 1
         count["CT for an MR task"] += 1
+
+
+def test_26_every_real_label_map_given_as_a_scan_is_called_so(real_labels, trials, count):
+    for path in chosen(real_labels, trials(len(real_labels)), np.random.default_rng(26)):
+        labels = read_volume(path).data
+        for task in (CT, MR):
+            assert "this looks like a label map" in suspicion(labels, task), (path.name, task.name)
+        count["label maps"] += 1
+
+
+def test_26_no_real_scan_of_8_bits_and_no_crop_of_one_is_called_a_label_map(real_ct, real_mr, trials, count):
+    rng = np.random.default_rng(8)
+    files = [*real_ct, *real_mr]
+    for path in chosen(files, trials(len(files)), rng):
+        values = read_volume(path).data
+        low, high = (-160, 240) if path in real_ct else np.percentile(values, (0, 99.5))
+        grey = rescaled(values, low, high, 255).astype(np.uint8)
+        for part in (grey, crop(grey, rng), crop(grey, rng)):
+            if np.mean((part > 0) & (part < 255)) > 0.05:  # a crop of the padding has fewer grey values
+                assert not taken_for_labels(part), (path.name, part.shape)
+                count["scans and crops of 8 bits"] += 1
+        assert not taken_for_labels(values), path.name
 
 
 def test_26_phantoms_and_crops_of_them_are_judged_right_in_every_unit(trials, count):

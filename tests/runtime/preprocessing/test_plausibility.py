@@ -14,6 +14,7 @@ from bedside.runtime.task_presets import PRESETS
 
 CT = PRESETS["btcv"].replaced(spacing=(2.0, 2.0, 2.0), patch=(32, 32, 32))
 MR = PRESETS["amos-mr"].replaced(spacing=(2.0, 2.0, 2.0), patch=(32, 32, 32))
+NORMALISED_CT = CT.replaced(intensity=Intensity(clip=(0.0, 1.0), scale_to=(-1.0, 1.0)))
 
 
 def warnings(values, task):
@@ -37,18 +38,35 @@ def test_a_ct_given_to_an_mr_task_is_noticed(trunk):
     assert line.endswith("this looks like CT")
 
 
-def test_a_label_map_given_to_an_mr_task_is_noticed():
-    labels = np.arange(30**3).reshape(30, 30, 30) // 30**2 % 14
-    assert warnings(labels, MR) == (
-        "intensities: expected MR, got 0 to 13 in whole numbers: this looks like a label map",
+@pytest.mark.parametrize(("task", "modality"), [(CT, "CT"), (MR, "MR"), (NORMALISED_CT, "CT")])
+@pytest.mark.parametrize("highest", [1, 13, 104])
+def test_a_label_map_given_as_a_scan_is_noticed(task, modality, highest):
+    labels = np.arange(50**3).reshape(50, 50, 50, order="F") // 500 % (highest + 1)  # bands of ten rows
+    assert warnings(labels, task) == (
+        f"intensities: expected {modality}, got 0 to {highest} in few whole numbers: this looks like a label map; "
+        "give the scan",
     )
+
+
+def test_thin_structures_make_a_label_map_too():
+    labels = np.zeros((30, 30, 30), np.uint8)
+    labels[5:25, 10, 10], labels[5:25, 20, 20] = 1, 2
+    assert len(warnings(labels, MR)) == 1
 
 
 def test_few_grey_values_alone_make_no_label_map():
     few = np.arange(30**3).reshape(30, 30, 30) % 14
     assert warnings(few * 0.5, MR) == ()
     assert warnings(few[:5], MR) == ()
+    assert warnings(few - 1, MR) == ()
     assert warnings(np.arange(30**3).reshape(30, 30, 30) % 21, MR) == ()
+
+
+def test_an_mr_of_8_bits_on_an_empty_background_is_no_label_map(brain_mr):
+    grey = (brain_mr * (255 / brain_mr.max())).astype(np.uint8)
+    grey[:9] = 0
+    assert np.unique(grey).size <= 256
+    assert warnings(grey, MR) == ()
 
 
 def test_scans_of_the_tasks_modality_raise_no_doubt(trunk, brain_mr):
@@ -63,8 +81,7 @@ def test_the_judgement_does_not_depend_on_the_tasks_window(trunk, clip):
 
 
 def test_a_task_made_for_normalised_values_gets_them_without_a_warning(trunk):
-    task = CT.replaced(intensity=Intensity(clip=(0.0, 1.0), scale_to=(-1.0, 1.0)))
-    assert warnings((trunk.astype(np.float32) + 1024) / 4096, task) == ()
+    assert warnings((trunk.astype(np.float32) + 1024) / 4096, NORMALISED_CT) == ()
 
 
 @pytest.mark.parametrize("codes", ["RAS", "LPS", "ASL", "PIR", "SRP"])
