@@ -102,7 +102,9 @@ def load_task(source: str | os.PathLike[str]) -> Task:
     except (OSError, ValueError):  # no permission, or not a valid file name
         there = False
     if not there:
-        raise UsageError(f'no task "{source}"; expected a TOML file or one of: {", ".join(PRESETS)}')
+        names_a_file = path.suffix.lower() == ".toml" or path.name != str(source)
+        what, advice = ("task file", "check the path, or give") if names_a_file else ("task", "expected a TOML file or")
+        raise UsageError(f'no {what} "{source}"; {advice} one of: {", ".join(PRESETS)}')
     try:
         return msgspec.convert(read_toml(path, "task file"), Task)
     except msgspec.ValidationError as error:

@@ -48,8 +48,13 @@ def check_readable(path: Path | None, refused: type[BedsideError]) -> Path | Non
 
 def _checked(value: Path | list[Path] | None, refused: type[BedsideError]) -> Path | list[Path] | None:
     if isinstance(value, list):  # of an option or argument that may be given several times
-        return [path for path in value if check_readable(path, refused)]
-    return check_readable(value, refused)
+        return [path for each in value if (path := _named(check_readable(each, refused)))]
+    return _named(check_readable(value, refused))
+
+
+def _named(path: Path | None) -> Path | None:
+    """Returns a path with a name, which messages tell: that of the folder itself for ``.``."""
+    return path if path is None or path.name else path.absolute()
 
 
 # typer reads the annotations of a callback, which a partial has not.
@@ -64,13 +69,13 @@ def _bundle(value: Path | list[Path] | None) -> Path | list[Path] | None:
 def _output(value: Path | None) -> Path | None:
     if value is not None:
         check_outside_bundles(value)
-    return value
+    return _named(value)
 
 
 def _new_bundle(value: Path | None) -> Path | None:
     if value is not None:
         check_outside_bundles(Path(os.path.realpath(value)).parent)  # it may replace a bundle
-    return value
+    return _named(value)
 
 
 # Each is typer's `Option` or `Argument` and has the same arguments.

@@ -19,6 +19,7 @@ from ..options.trust import TrustOption
 from ..terminal.console import Console
 from .dicom_output import DicomOutput
 from .job import SegmentJob
+from .output import SEG_SUFFIX
 from .scan_input import ScanInput
 
 if TYPE_CHECKING:
@@ -142,6 +143,8 @@ class Segment:
         """Segments the scan, or every scan of the folder."""
         self._check()
         given = ScanInput(self.scan, self.series, self.fill_gaps)
+        if self._writes_a_folder:  # else the command opens what is missing, and writes a record of that
+            given.check_found()
         if not given.is_folder_of_scans:
             if self.workers is not None:
                 raise UsageError("--workers goes with a folder of scans; this is one scan")
@@ -170,6 +173,11 @@ class Segment:
             )
         if self.use_sform and self.use_qform:
             raise UsageError("--use-sform and --use-qform exclude each other; give one")
+
+    @property
+    def _writes_a_folder(self) -> bool:
+        is_file = self.output.suffix == SEG_SUFFIX or has_nifti_ending(self.output.name)
+        return self.workers is not None or self.jobs.cluster is not None or not is_file
 
     def _cluster(self) -> Cluster | None:
         """Returns where the jobs of a folder run; refuses what would give each machine's label maps its own engine."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...runtime.errors import UsageError
+from ...runtime.errors import InputError, UsageError
 from ...runtime.scans.file_kind import is_dicom_series
 from ...runtime.scans.names import nifti_files
 from ...runtime.scans.patient_folder import patient_folders
@@ -28,6 +28,15 @@ class ScanInput:
     path: Path
     series: str | None = None
     fill_gaps: bool = False
+
+    def check_found(self) -> None:
+        """Checks that something is at the path.
+
+        Raises:
+            InputError: nothing is there.
+        """
+        if not self.path.exists():
+            raise InputError(f'"{self.path.name}": file or folder not found; check the path')
 
     def open(self) -> Path | DicomSeries:
         """Returns the path of a NIfTI file as it is, and opens a series; raises what `open_series` raises."""

@@ -264,7 +264,7 @@ def _refuse_other_kind(path: Path) -> None:
     """Refuses files of a known kind other than a zip, and names the kind; `extract` checks all others."""
     if has_nifti_magic(path):
         raise BundleError(
-            f'"{path.name}": expected a bundle, got a NIfTI file; give the bundle first and the scan as scan'
+            f'"{path.name}": expected a bundle, got a NIfTI file; give the folder or .zip that bedside export wrote'
         )
     kind = kind_of_file(path)
     if kind is not None and kind not in (BUNDLE, ZIP):

@@ -166,7 +166,8 @@ def check_output_name(path: Path) -> None:
         UsageError: the name does not end in .nii or .nii.gz, or is a link to a file with the other of these endings.
     """
     if not path.name.endswith((".nii", ".nii.gz")) or path.name in (".nii", ".nii.gz"):
-        raise UsageError(f'output "{path.name}": expected a name ending in .nii or .nii.gz')
+        got = ", got a folder" if path.is_dir() else ""
+        raise UsageError(f'output "{path.name}": expected a name ending in .nii or .nii.gz{got}')
     target = Path(os.path.realpath(path)).name if path.is_symlink() else path.name
     if target.endswith((".nii", ".nii.gz")) and target.endswith(".gz") != path.name.endswith(".gz"):
         raise UsageError(f'output "{path.name}": expected a link to a file with the same ending, got "{target}"')

@@ -45,6 +45,27 @@ def test_missing_scan(refused, bundle_path, tmp_path):
     assert "no.nii.gz" in line
 
 
+@pytest.mark.parametrize("options", [(), ("--workers", 2)])
+def test_missing_folder_is_named_rather_than_the_output(refused, bundle_path, tmp_path, options):
+    words = ("segment", bundle_path, "-i", tmp_path / "gone", "-o", tmp_path / "labels", *options)
+    assert '"gone": file or folder not found' in refused(*words, code=3)
+
+
+def test_the_folder_at_hand_has_its_name_in_messages(refused, bundle_path, scan, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    line = refused("segment", bundle_path, "-i", scan, "-o", ".", code=2)
+    assert f'output "{tmp_path.name}": expected a name ending in .nii or .nii.gz, got a folder' in line
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    assert '"empty": expected .nii or' in refused("segment", bundle_path, "-i", ".", "-o", tmp_path / "out", code=3)
+
+
+@pytest.mark.parametrize("command", ["inspect", "benchmark", "serve"])
+def test_a_scan_in_place_of_a_bundle(refused, scan, command):
+    line = refused(command, scan, code=4)
+    assert '"ct.nii.gz": expected a bundle, got a NIfTI file; give the folder or .zip that bedside export' in line
+
+
 def test_scan_that_is_no_nifti(refused, bundle_path, tmp_path):
     (tmp_path / "text.nii").write_text("this is not an image\n" * 40)
     refused(*segment(bundle_path, tmp_path / "text.nii", tmp_path), code=3)

@@ -94,7 +94,7 @@ OWN = ("--network", "builders:build", "--weights", "weights.pt", "--task", "task
         ),
         ((*OWN, "--weights", "nan.pt"), 3, '"nan.pt": "weight" holds NaN or infinity'),
         ((*OWN, "--weights", "four.pt"), 3, 'expected "weight" of shape (3, 1, 1, 1, 1), got (4, 1, 1, 1, 1)'),
-        ((*OWN, "--task", "gone.toml"), 2, 'no task "gone.toml"; expected a TOML file or one of'),
+        ((*OWN, "--task", "gone.toml"), 2, 'no task file "gone.toml"; check the path, or give one of'),
         ((*OWN, "--network", "missing:build"), 2, 'no module "missing"'),
         ((*OWN, "--network", "builders:four", "--weights", "four.pt"), 2, "the network has 4 classes, the task"),
         ((*OWN, "--network", "builders:strided"), 2, "the network returns [1, 3, 8, 8, 8] for a patch"),

@@ -107,6 +107,12 @@ def test_an_unknown_name_lists_the_presets():
         load_task("btvc")
 
 
+@pytest.mark.parametrize("name", ["liver.toml", "conf/liver", "conf/Liver.TOML"])
+def test_a_file_that_is_missing_is_not_taken_for_a_presets_name(name):
+    with pytest.raises(UsageError, match=f'no task file "{name}"; check the path, or give one of: btcv'):
+        load_task(name)
+
+
 @pytest.mark.parametrize("name", ["x" * 5000, "a\0b"])
 def test_a_name_that_no_file_can_have_is_an_unknown_name(name):
     with pytest.raises(UsageError, match="no task"):

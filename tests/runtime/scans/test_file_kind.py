@@ -108,7 +108,9 @@ def test_an_archive_given_as_scan_is_named(tmp_path):
 @pytest.mark.parametrize("name", ["ct.nii", "ct.nii.gz"])
 def test_a_scan_given_as_bundle_is_named(tmp_path, name):
     nib.save(nib.Nifti1Image(np.zeros((4, 4, 4), np.int16), np.eye(4)), tmp_path / name)
-    with pytest.raises(BundleError, match=f'"{name}": expected a bundle, got a NIfTI file; give the bundle first'):
+    with pytest.raises(
+        BundleError, match=f'"{name}": expected a bundle, got a NIfTI file; give the folder or .zip that'
+    ):
         Bundle.open(tmp_path / name)
 
 
