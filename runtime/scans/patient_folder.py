@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,9 +83,7 @@ def inner_folders(root: Path, outputs: Path | None = None) -> list[Path]:
         OSError: the folder cannot be read.
     """
     written = None if outputs is None else outputs.resolve()
-    return [
-        folder for folder in subfolders(root) if folder.resolve() != written and not (folder / JOURNAL_NAME).exists()
-    ]
+    return [folder for folder in subfolders(root) if folder.resolve() != written and not _has_journal(folder)]
 
 
 def holds_scan(folder: Path) -> bool:
@@ -102,9 +101,13 @@ def _is_scan(file: Path, root: Path) -> bool:
     folders = file.relative_to(root.parent).parts[:-1]
     if any(name.startswith(".") or _names_truth(name) or _is_role_of_labels(name) for name in folders):
         return False
-    if _names_truth(stem(file.name)) or (file.parent / JOURNAL_NAME).exists():
+    if _names_truth(stem(file.name)) or _has_journal(file.parent):
         return False
     return has_nifti_ending(file.name) or is_dicom(file)
+
+
+def _has_journal(folder: Path) -> bool:
+    return os.path.exists(folder / JOURNAL_NAME)  # noqa: PTH110 - unlike Path.exists, False of a folder without permission
 
 
 def _is_role_of_labels(name: str) -> bool:

@@ -1,9 +1,14 @@
 """Empty files with names as people give them: what is a scan, a label map, a mask."""
 
+import os
+from pathlib import Path
+
 import pytest
 from bedside.runtime.errors import InputError
 from bedside.runtime.scans import patient_folder
-from bedside.runtime.scans.patient_folder import PatientFolder, holds_scan, patient_folders
+from bedside.runtime.scans.patient_folder import PatientFolder, holds_scan, inner_folders, patient_folders
+
+from ...system_calls import replace_call
 
 
 @pytest.fixture
@@ -68,6 +73,17 @@ def test_a_patients_folder_that_cannot_be_read_is_named(touch, monkeypatch):
     monkeypatch.setattr(patient_folder, "nifti_files", closed)
     with pytest.raises(InputError, match=r'folder "p1": cannot be read \(Permission denied\)'):
         PatientFolder.of(root / "p1")
+
+
+def test_a_folder_that_may_not_be_searched_has_no_journal(touch, monkeypatch):
+    def refusing(path, *words, **options):
+        if Path(path).name == "segment.json":
+            raise PermissionError(13, "Permission denied")
+        return status(path, *words, **options)
+
+    root, status = touch("p1/ct.nii"), os.stat
+    replace_call(monkeypatch, os, "stat", refusing)
+    assert inner_folders(root) == [root / "p1"]
 
 
 @pytest.mark.parametrize("name", ["ct.nii.gz", "deeper/CT.NII", "imagesTr/a_0000.nii.gz"])
