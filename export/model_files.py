@@ -22,6 +22,7 @@ CONVERTED: dict[Precision, tuple[Precision, ...]] = {  # precision of a file →
     "fp32": ("fp16", "bf16"),
     "int8": ("int8-bf16",),
 }
+SOURCES = {made: file for file, every in CONVERTED.items() for made in every if made not in MODEL_PRECISIONS}
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..runtime import arguments
 from ..runtime.bundles.signing import SigningKey
-from ..runtime.engines import Precision
+from ..runtime.engines import PRECISIONS, Precision
 from ..runtime.errors import UsageError
 from ..runtime.labels.postprocess import Postprocessing
 from ..runtime.spelling import canonical
@@ -17,7 +17,7 @@ from ..runtime.task import Task
 from ..training.runs.learned_from import LearnedFrom
 from ..training.trained_student import TrainedStudent
 from .cases import FEWEST_GATE_CASES, ExportCases, checked_collection
-from .model_files import MODEL_PRECISIONS
+from .model_files import MODEL_PRECISIONS, SOURCES
 
 DEFAULT_INT8_SEARCH = 300.0  # seconds
 DEFAULT_OVERLAP_REASON = "the default; not chosen by measurement, for want of gate cases"
@@ -107,13 +107,14 @@ class ExportOptions:
         unknown = [precision for precision in self._precisions if precision not in MODEL_PRECISIONS]
         if unknown or not self.precisions:
             known = ", ".join(MODEL_PRECISIONS)
-            raise UsageError(f"precision: expected some of {known}, got {', '.join(unknown) or 'none'}")
+            notes = [f"; engines compute {each} from {SOURCES[each]}" for each in unknown if each in SOURCES]
+            raise UsageError(f"precision: expected some of {known}, got {', '.join(unknown) or 'none'}{''.join(notes)}")
         if (self.int8 or self.uint8) and self.dataset is None and not (self.cases and self.cases.calibration):
             raise UsageError("int8 is calibrated on scans, got none; give --calibration DATASET, or --precision fp32")
 
     @property
     def _precisions(self) -> tuple[str, ...]:
-        return tuple(canonical(precision, MODEL_PRECISIONS) for precision in self.precisions)
+        return tuple(canonical(precision, PRECISIONS) for precision in self.precisions)
 
     @property
     def int8(self) -> bool:

@@ -12,9 +12,9 @@ from ...runtime import arguments
 from ...runtime.bundles.bundle import Bundle
 from ...runtime.bundles.trusted_keys import Trust
 from ...runtime.engine_selection.trials import Setting
-from ...runtime.engines import ENGINES, available_engines, inference_devices
-from ...runtime.errors import UsageError
-from ...runtime.spelling import canonical
+from ...runtime.engines import ENGINES, PRECISIONS, available_engines, inference_devices
+from ...runtime.errors import BundleError, UsageError
+from ...runtime.spelling import canonical, one_of
 from ...runtime.task import Task
 from .benchmark_process import BenchmarkRequest
 from .imposed import Imposed
@@ -93,7 +93,7 @@ def open_bundles(
     Raises:
         UsageError: an engine or precision is unknown, none of those chosen runs here, or no bundle is given.
         MissingExtraError: the package of an engine named in ``engines`` is not installed.
-        BundleError: a bundle is refused.
+        BundleError: a bundle is refused, or has no model in one of the precisions.
     """
     several: Sequence[GivenBundle] = given if isinstance(given, (list, tuple)) else (given,)  # pyright: ignore[reportAssignmentType]
     if not several:
@@ -173,10 +173,11 @@ def _settings(bundle: Bundle, engines: Sequence[str] | None, precisions: Sequenc
     """Returns the settings to measure, in one stream: those that the bundle has and this machine runs."""
     offered = sorted({variant.precision for variant in bundle.manifest.variants})
     engines = None if engines is None else [canonical(engine, ENGINES) for engine in engines]
-    precisions = None if precisions is None else [canonical(precision, offered) for precision in precisions]
-    unknown = [precision for precision in precisions or () if precision not in offered]
-    if unknown:
-        raise UsageError(f'the bundle has no precision "{unknown[0]}"; it has: {", ".join(offered)}')
+    if precisions is not None:
+        precisions = [one_of("precision", precision, PRECISIONS) for precision in precisions]
+    lacking = [precision for precision in precisions or () if precision not in offered]
+    if lacking:
+        raise BundleError(f"the bundle has no {lacking[0]} model; it has: {', '.join(offered)}")
     for engine in engines or ():
         ENGINES.find(engine).require_installed()
     chosen = [engine for engine in available_engines() if engines is None or engine in engines]

@@ -189,7 +189,9 @@ class Bundle:
         failed = self._left_out(engine, precision)
         why = "" if failed is None else f", which failed at the gate ({failed.gate_reason})"
         offered = ", ".join(variant.name for variant in self.manifest.variants)
-        raise BundleError(f"the bundle has no {precision} model for {engine}{why}; it has: {offered}")
+        others = failed is not None or any(variant.precision == precision for variant in self.manifest.variants)
+        whose = f" for {engine}{why}" if others else ""  # no engine has one: the caller may have named none
+        raise BundleError(f"the bundle has no {precision} model{whose}; it has: {offered}")
 
     def offers(self, engine: str, precision: str) -> bool:
         """Whether `variant` finds a model for an engine in a precision."""

@@ -139,13 +139,18 @@ class EngineTrials:
         if self._best is None:
             return "nothing was chosen"
         chosen, ms = self._best.setting, self._best.ms_per_window
-        others = [
-            f"{trial.setting} {trial.note or f'{trial.ms_per_window:.0f} ms'}"
-            for trial in self.trials
-            if trial.setting != chosen
+        several = any(trial.setting.streams > 1 for trial in self.trials)
+        others = [trial for trial in self.trials if trial.setting != chosen]
+        told = [
+            f"{trial.setting}{' in 1 stream' if several and trial.setting.streams == 1 else ''} "
+            f"{trial.note or f'{trial.ms_per_window:.0f} ms'}"
+            for trial in others
         ]
-        against = f" ({'; '.join(others)})" if others else ", the only candidate"
-        return f"{chosen}: {ms:.0f} ms per window{against}"
+        against = f" ({'; '.join(told)})" if told else ", the only candidate"
+        faster = any(trial.ms_per_window is not None and trial.ms_per_window < ms for trial in others)
+        needed = f"{100 * (1 - GAIN):.0f} % faster"
+        rule = f"; a less exact setting, or fewer streams, would have to be {needed}" if faster else ""
+        return f"{chosen}: {ms:.0f} ms per window{against}{rule}"
 
     def _in_order(self, settings: Sequence[Setting], streams: Sequence[int]) -> Iterator[Setting]:
         """Yields the default in one stream, then the others in the most streams, which is nearly always faster."""

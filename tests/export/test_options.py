@@ -13,6 +13,8 @@ from bedside.runtime.task_presets import PRESETS
         ({"dataset": "data", "cases": ExportCases()}, "cases: expected None beside a dataset, got both"),
         ({"precisions": "fp32"}, 'precisions: expected a list of names, got "fp32"'),
         ({"precisions": ["fp8"]}, "precision: expected some of fp32, fp16, int8, uint8, int8-fp16, got fp8"),
+        ({"precisions": ["BF16"]}, "int8-fp16, got bf16; engines compute bf16 from fp32"),
+        ({"precisions": ["int8-bf16"]}, "got int8-bf16; engines compute int8-bf16 from int8"),
         ({"precisions": []}, "precision: expected some of fp32, fp16, int8, uint8, int8-fp16, got none"),
         ({"precisions": ["int8"]}, "int8 is calibrated on scans"),
         ({"overlap": "half"}, 'overlap: expected 0 ≤ overlap < 1, got "half"'),

@@ -65,7 +65,7 @@ def test_another_file_is_not_replaced(bundle_path, tmp_path, monkeypatch, capsys
     [
         (("--csv", "out.txt"), 'output "out.txt": expected a name ending in .csv'),
         (("--html", "out.csv"), 'output "out.csv": expected a name ending in .html'),
-        (("--precision", "fp32,INT4"), 'the bundle has no precision "INT4"'),
+        (("--precision", "fp32,INT4"), 'int8-bf16, got "INT4"'),
         (("--rounds", "0"), "rounds: expected a whole number from 1 to 1000, got 0"),
         (("--against", "nnunet"), '--against: expected monai, got "nnunet"'),
         (("--against", "monai"), '"toy" is no student of bedside'),
@@ -85,6 +85,13 @@ def test_wrong_options_are_refused_in_one_line_before_anything_is_measured(
     assert out == ""
     assert message in error
     assert len([line for line in error.splitlines() if "error" in line]) == 1
+
+
+def test_a_precision_that_the_bundle_lacks_has_the_exit_code_of_segment(tiny_bundle, scan, tmp_path, capsys):
+    segment = ["segment", str(tiny_bundle), "-i", str(scan), "-o", str(tmp_path / "labels.nii.gz")]
+    for words in (["benchmark", str(tiny_bundle)], segment):
+        assert run([*words, "--precision", "fp16"]) == 4
+        assert "the bundle has no fp16 model; it has: " in capsys.readouterr().err
 
 
 def test_a_sustained_run_names_the_variant_and_compares_its_ends(tiny_bundle, tmp_path, capsys, monkeypatch):

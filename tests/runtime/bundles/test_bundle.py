@@ -58,7 +58,7 @@ def test_a_precision_that_is_not_there_lists_what_is(toy, task, tmp_path):
     (tmp_path / "b" / "model.onnx").write_bytes(b"x")
     variant = Variant(precision="fp32", engine="onnxruntime", file="model.onnx")
     write_manifest(tmp_path / "b", toy.manifest(task, (variant,), golden=None))
-    with pytest.raises(BundleError, match="no int8 model for openvino; it has: onnxruntime fp32"):
+    with pytest.raises(BundleError, match="no int8 model; it has: onnxruntime fp32"):
         Bundle.open(tmp_path / "b").variant("openvino", "int8")
 
 

@@ -279,7 +279,7 @@ class TestWhatIsAskedFor:
         assert open_for_bundle(write(*ALL), ANY_ENGINE).engine.precision != "bf16"
 
     def test_a_precision_that_the_bundle_lacks_is_refused(self, workshop, write):
-        with pytest.raises(BundleError, match="the bundle has no int8 model for openvino; it has: openvino fp32"):
+        with pytest.raises(BundleError, match="the bundle has no int8 model; it has: openvino fp32"):
             open_for_bundle(write(FP32), EngineRequest(precision="int8", threads=1))
 
     def test_a_named_device_is_kept(self, workshop, write):
