@@ -286,7 +286,7 @@ class Segmenter:
             InputError: the scan is not a 3D array of finite values with a valid affine, or is partly masked.
             UsageError: another argument has the wrong type or is out of range.
         """
-        data = as_voxels("volume", hu)
+        data = as_voxels("hu", hu)
         return self.segment(
             Volume(data, Grid(data.shape, affine)),
             overlap,

@@ -25,7 +25,8 @@ def shown(value: Any) -> str:
         return str(int(value)) if abs(int(value)) < 10**18 else "a number of more than 18 digits"
     if isinstance(value, Real):
         try:
-            return f"{float(value):g}"
+            text = f"{float(value):g}"
+            return f"{text}.0" if text.lstrip("-").isdigit() else text  # 2.0 is no whole number, as 2 is
         except OverflowError:  # a fraction that no float can hold
             return "a number of more than 300 digits"
     if isinstance(value, type):

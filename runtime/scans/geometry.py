@@ -54,7 +54,7 @@ class Grid:
     def __init__(self, shape: Sequence[int], affine: ArrayLike) -> None:
         sizes = tuple(arguments.whole_number("shape", size) for size in arguments.sequence("shape", shape, _SHAPE))
         if len(sizes) != 3 or min(sizes) < 1:
-            raise InputError(f"grid: expected three axes of at least one voxel, got shape {sizes}; check the file")
+            raise InputError(f"grid: expected three axes of at least one voxel, got shape {sizes}; give one 3D volume")
         object.__setattr__(self, "shape", XYZ(*sizes))
         object.__setattr__(self, "affine", _checked_affine(affine))
 
@@ -216,18 +216,19 @@ def _checked_affine(values: ArrayLike) -> NDArray[np.float64]:
     except (ValueError, TypeError, RuntimeError):  # rows of different lengths, words, a tensor with a gradient
         raise InputError("affine: expected a 4×4 matrix of real numbers, got something else") from None
     if affine.shape != (4, 4) or not np.isfinite(affine).all():
-        raise InputError(f"affine: expected a finite 4×4 matrix, got shape {affine.shape}; rewrite the file's geometry")
+        got = "NaN or Inf in it" if affine.shape == (4, 4) else f"shape {affine.shape}"
+        raise InputError(f"affine: expected a finite 4×4 matrix, got {got}; correct the affine")
     if not np.array_equal(affine[3], [0, 0, 0, 1]):
-        raise InputError(f"affine: expected last row 0 0 0 1, got {affine[3].tolist()}; rewrite the file's geometry")
+        raise InputError(f"affine: expected last row 0 0 0 1, got {affine[3].tolist()}; correct the affine")
     with np.errstate(over="ignore"):
         spacing = np.linalg.norm(affine[:3, :3], axis=0)
     low, high = SPACING_RANGE_MM
     if not ((spacing >= low * (1 - _SPACING_ROUNDING)) & (spacing <= high * (1 + _SPACING_ROUNDING))).all():
         got = " × ".join(f"{step:.6g}" for step in spacing)
-        raise InputError(f"spacing: expected {low:g}…{high:g} mm per axis, got {got}; correct the file's header")
+        raise InputError(f"spacing: expected {low:g}…{high:g} mm per axis, got {got}; correct the affine")
     if np.linalg.svd(affine[:3, :3] / spacing, compute_uv=False)[-1] < 1e-3:
-        raise InputError("affine: expected three independent axes, got a singular matrix; correct the file's header")
+        raise InputError("affine: expected three independent axes, got a singular matrix; correct the affine")
     if np.abs(affine[:3, 3]).max() > MAX_OFFSET_MM:
-        raise InputError(f"affine: expected an origin within {MAX_OFFSET_MM:g} mm, got one beyond; correct the header")
+        raise InputError(f"affine: expected an origin within {MAX_OFFSET_MM:g} mm, got one beyond; correct the affine")
     affine.setflags(write=False)
     return affine

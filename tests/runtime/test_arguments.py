@@ -133,7 +133,7 @@ def test_arrays_lists_tensors_and_arrays_without_a_masked_voxel_are_accepted(seg
     ],
 )
 def test_values_that_are_no_scan_are_refused(seg, values, message):
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(InputError, match=r"^hu: ") as caught:
         seg.segment_array(values, AFFINE)
     assert message in str(caught.value)
 
@@ -142,8 +142,14 @@ def test_values_that_are_no_scan_are_refused(seg, values, message):
     "affine", [None, "x", np.eye(3), np.eye(4)[:3], AFFINE.astype(str), AFFINE * 1j, np.eye(4, dtype=bool), [[1], 2]]
 )
 def test_what_is_no_affine_is_refused(seg, affine):
-    with pytest.raises(InputError, match="affine: expected"):
+    with pytest.raises(InputError, match="affine: expected") as caught:
         seg.segment_array(HU, affine)
+    assert "file" not in str(caught.value)
+
+
+def test_an_array_of_four_axes_is_refused_without_a_word_of_a_file(seg):
+    with pytest.raises(InputError, match=r"three axes .* got shape \(12, 10, 9, 2\); give one 3D volume$"):
+        seg.segment_array(np.stack([HU, HU], axis=3), AFFINE)
 
 
 def test_an_affine_of_whole_numbers_is_accepted():

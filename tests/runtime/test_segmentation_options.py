@@ -33,7 +33,7 @@ def test_overlap_and_post_processing_are_the_bundles_unless_given(manifest):
 @pytest.mark.parametrize(
     ("option", "value", "expected"),
     [
-        ("overlap", 1.0, "0 ≤ overlap < 1, got 1"),
+        ("overlap", 1.0, "0 ≤ overlap < 1, got 1.0"),
         ("skip_air", "no", 'True or False, got "no"'),
         ("use_locator", 2, "True or False, got 2"),
         ("volume", -1, "a whole number from 0 up, got -1"),
