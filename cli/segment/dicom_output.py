@@ -107,8 +107,10 @@ class DicomOutput:
             write_structure_set(self.contours, result.labels, names, scan, bundle_sha256=sha256)
 
     def without_names(self, message: str, output: Path) -> str:
-        """Returns a message without the names of the written files, which may be a person's."""
+        """Returns a message without the names of the written files and their folders, which may be a person's."""
         for path, what in ((output, "the label map"), (self.report, "the report"), (self.contours, "the contours")):
             if path is not None:
                 message = message.replace(f'"{path.name}"', what)
+                for folder in path.absolute().parents:
+                    message = message.replace(f' "{folder.name}"', "")
         return message

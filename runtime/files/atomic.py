@@ -134,6 +134,9 @@ def _sync(path: Path) -> None:
 
 
 def _resource_error(path: Path, error: OSError) -> BedsideError:
+    missing = [folder for folder in path.parents if not os.path.isdir(folder)]  # noqa: PTH112 - False without permission
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)) and missing:
+        return ResourceError(f'"{path.name}": cannot be written: there is no folder "{missing[-1].name}"; make it')
     # NumPy's error has no number where a disk took a part alone.
     unnumbered = "only in part: the disk may be full" if type(error) is OSError else type(error).__name__
     reason = error.strerror or unnumbered

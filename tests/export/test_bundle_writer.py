@@ -182,7 +182,7 @@ def test_the_page_is_written_beside_the_bundle_and_none_begins_where_it_has_no_p
     assert "toy: parity of the exported variants" in page.read_text()
     assert not list(out.rglob("*.html"))
     nowhere = replace(options, page=tmp_path / "none" / "page.html")
-    with pytest.raises(ResourceError, match=r"page\.html.: cannot be written \(No such file or directory\)"):
+    with pytest.raises(ResourceError, match=r"page\.html.: cannot be written: there is no folder .none.; make it"):
         export_bundle(toy_trained, tmp_path / "other.bedside", nowhere, lambda *_: pytest.fail("work began"))
     assert not (tmp_path / "other.bedside").exists()
 

@@ -101,6 +101,7 @@ def _paired(predictions: Path, truths: Sequence[tuple[str, Path | OrganMasks]]) 
             f'evaluate: expected one prediction (.nii.gz or .nii) per case in "{predictions.name}"; '
             f"{len(missing)} of {len(truths)} have none: {joined_names(missing, _SHOWN)}; "
             + (f"the files there are called {there}" if there else "the folder has none")
+            + ("; to score some cases alone, give as -t a folder with the truth of these" if pairs else "")
         )
     return pairs
 

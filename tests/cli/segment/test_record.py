@@ -103,16 +103,16 @@ def test_nothing_of_the_patient_is_in_the_record(bundle_path, scan, damaged):
     assert str(scan.parent) not in record.read_text()
 
 
-def test_a_label_map_that_could_not_be_written_is_on_record_without_its_name(bundle_path, scan, monkeypatch):
-    def full(result, path):
-        raise ResourceError(f'"{path.name}": cannot be written (No space left on device)')
+@pytest.mark.parametrize("said", ["(No space left on device)", "there is no folder"])
+def test_a_label_map_that_could_not_be_written_is_on_record_without_its_names(bundle_path, scan, monkeypatch, said):
+    def refused(result, path):
+        folder = f' "{path.parent.name}"' if said.endswith("folder") else ""
+        raise ResourceError(f'"{path.name}": cannot be written: {said}{folder}')
 
-    monkeypatch.setattr("bedside.runtime.result.Result.save", full)
+    monkeypatch.setattr("bedside.runtime.result.Result.save", refused)
     done, record = run(bundle_path, scan)
     assert isinstance(done.exception, ResourceError)
-    assert json.loads(record.read_text())["outcome"]["error"] == (
-        "the label map: cannot be written (No space left on device)"
-    )
+    assert json.loads(record.read_text())["outcome"]["error"] == f"the label map: cannot be written: {said}"
 
 
 @pytest.mark.parametrize("content", [b'{"training": []}', b"\xff no JSON"])

@@ -34,6 +34,19 @@ def test_a_failure_leaves_the_old_file_and_no_temporary(tmp_path, failure):
     assert list(tmp_path.iterdir()) == [final]
 
 
+@pytest.mark.parametrize("path", ["gone/a.txt", "gone/deeper/a.txt"])
+def test_a_missing_folder_is_named(tmp_path, path):
+    with (
+        pytest.raises(ResourceError, match=r'^"a\.txt": cannot be written: there is no folder "gone"; make it$'),
+        atomic_write(tmp_path / path),
+    ):
+        pass
+    (tmp_path / "gone").touch()
+    with pytest.raises(ResourceError, match='there is no folder "gone"'), atomic_write(tmp_path / path):
+        pass
+    assert [each.name for each in tmp_path.iterdir()] == ["gone"]
+
+
 @pytest.mark.parametrize("call", ["fsync", "replace", "touch", "open"])
 def test_a_fault_in_any_system_call_is_a_resource_error(tmp_path, monkeypatch, call):
     def full(*_args: object, **_kwargs: object) -> None:

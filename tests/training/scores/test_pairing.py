@@ -41,6 +41,14 @@ def test_another_channel_is_not_the_case(tmp_path):
         pairs_of_folders(files(tmp_path / "p", "a_0001.nii.gz"), files(tmp_path / "t", "a.nii.gz"))
 
 
+def test_where_some_cases_are_predicted_the_refusal_says_how_to_score_these(tmp_path):
+    predicted, truth = files(tmp_path / "p", "a.nii.gz"), files(tmp_path / "t", "a.nii.gz", "b.nii.gz")
+    advice = "to score some cases alone, give as -t a folder with the truth of these"
+    with pytest.raises(InputError, match=f"1 of 2 have none: b; the files there are called a.nii.gz; {advice}"):
+        pairs_of_folders(predicted, truth)
+    assert paired(pairs_of_folders(predicted, files(tmp_path / "alone", "a.nii.gz"))) == {"a": "a.nii.gz"}
+
+
 @pytest.mark.parametrize("names", [("a.nii.gz", "a_0000.nii.gz"), ("a.nii", "a.nii.gz"), ("a.nii.gz", "a.NII.GZ")])
 def test_two_predictions_of_a_case_are_refused_by_name(tmp_path, names):
     predicted, truth = files(tmp_path / "p", *names), files(tmp_path / "t", "a.nii.gz")
