@@ -222,7 +222,7 @@ def test_a_damaged_scan_is_refused_before_anything_is_measured(
     ("options", "message"),
     [
         ({"engines": ["caffe"]}, 'no engine "caffe"'),
-        ({"precisions": ["int4"]}, 'no precision "int4"; it has: fp32, int8'),
+        ({"precisions": ["int4"]}, 'int8-bf16, got "int4"'),
         ({"threads": 0}, "threads: expected a whole number from 1 to 1024, got 0"),
         ({"overlap": 1.0}, "overlap: expected 0 ≤ overlap < 1"),
         ({"min_seconds": float("nan")}, "seconds: expected a number from 0 to 86400"),
