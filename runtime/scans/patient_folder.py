@@ -99,7 +99,7 @@ def holds_scan(folder: Path) -> bool:
 
 def _is_scan(file: Path, root: Path) -> bool:
     folders = file.relative_to(root.parent).parts[:-1]
-    if any(name.startswith(".") or _names_truth(name) or _is_role_of_labels(name) for name in folders):
+    if any(name.startswith(".") or _is_of_labels(name) for name in folders):
         return False
     if _names_truth(stem(file.name)) or _has_journal(file.parent):
         return False
@@ -110,8 +110,10 @@ def _has_journal(folder: Path) -> bool:
     return os.path.exists(folder / JOURNAL_NAME)  # noqa: PTH110 - unlike Path.exists, False of a folder without permission
 
 
-def _is_role_of_labels(name: str) -> bool:
-    return _ROLES.fullmatch(name) is not None and not name.lower().startswith("image")
+def _is_of_labels(name: str) -> bool:
+    """Whether a folder's whole name says that it has label maps; a patient's may have such a word in it."""
+    is_role = _ROLES.fullmatch(name) is not None and not name.lower().startswith("image")
+    return is_role or re.sub(r"[^a-z]", "", name.lower()) in _TRUTH
 
 
 def _names_truth(name: str) -> bool:

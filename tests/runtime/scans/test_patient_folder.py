@@ -88,7 +88,7 @@ def test_a_folder_that_may_not_be_searched_has_no_journal(touch, monkeypatch):
 
 @pytest.mark.parametrize("name", ["ct.nii.gz", "deeper/CT.NII", "imagesTr/a_0000.nii.gz"])
 def test_a_folder_with_a_scan_in_it_or_below_holds_one(touch, name):
-    assert holds_scan(touch(f"p1/{name}") / "p1")
+    assert holds_scan(touch(f"ct_with_seg/{name}") / "ct_with_seg")
 
 
 def test_a_folder_with_a_dicom_file_holds_a_scan(touch):
@@ -99,8 +99,8 @@ def test_a_folder_with_a_dicom_file_holds_a_scan(touch):
 
 @pytest.mark.parametrize(
     "name",
-    ["p1/notes.txt", "p1/.hidden/ct.nii", "p1/.ct.nii", "labels/a.nii", "labelsTr/a.nii", "p1/masks/liver.nii.gz",
-     "p1/ct_seg.nii.gz", "p1/run/ct.nii.gz"],
+    ["p1/notes.txt", "p1/.hidden/ct.nii", "p1/.ct.nii", "labels/a.nii", "labelsTr/a.nii", "ground_truth/a.nii",
+     "p1/masks/liver.nii.gz", "p1/ct_seg.nii.gz", "p1/run/ct.nii.gz"],
 )  # fmt: skip
 def test_notes_hidden_files_label_maps_and_results_are_no_scans(touch, name):
     root = touch(name, "p1/run/segment.json")
