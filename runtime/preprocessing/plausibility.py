@@ -116,9 +116,9 @@ def value_warnings(sample: IntensitySample, low: float, high: float, task: Task)
 
 
 def _looks_like_labels(sample: IntensitySample) -> bool:
-    """Whether values are whole numbers from 0, fewer than a scan has, or mostly equal to their neighbours'."""
+    """Whether values are whole numbers, the lowest 0, fewer than a scan has, or mostly equal to their neighbours'."""
     values = sample.values
-    if values.size < _FEWEST_VALUES or values.min() < 0 or np.any(values % 1):
+    if values.size < _FEWEST_VALUES or values.min() != 0 or np.any(values % 1):
         return False
     found, counts = np.unique(values, return_counts=True)
     if found.size < _FEWEST_GREYS:

@@ -31,7 +31,7 @@ GOOD = {
             r'patch: expected \(D, H, W\) in multiples of 32 voxels, at most 134,217,728 in all, got "32"',
         ),
         ({"patch": (32, 32)}, r"in multiples of 32 voxels, at most 134,217,728 in all, got \(32, 32\)"),
-        ({"patch": (32.0, 32, 32)}, r"in multiples of 32 voxels, at most 134,217,728 in all, got \(32, 32, 32\)"),
+        ({"patch": (32.0, 32, 32)}, r"in multiples of 32 voxels, at most 134,217,728 in all, got \(32.0, 32, 32\)"),
         ({"apg": "no"}, 'apg: expected True or False, got "no"'),
         ({"checkpoint": 3}, "checkpoint: expected a path"),
     ],
