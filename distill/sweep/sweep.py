@@ -91,7 +91,8 @@ def sweep_lambda(
         resume: whether to go on in ``out``: finished runs are kept, interrupted ones go on. Where a run has finished, a
             process first checks ``arguments`` against it, as `bedside distill --resume` does. Where none has, the
             interrupted ones go on first, and no other begins if all of them refuse.
-        epochs: number of epochs if ``arguments`` give it, so that a shorter run is made longer; None: the run's.
+        epochs: number of epochs if ``arguments`` give it, so that shorter runs are made longer, when all have ended;
+            None: those of the runs in ``out``, also for new ones.
         device: device that the students segment the scored cases on: "auto", "cpu" or "cuda".
         started: called when a training starts with (name of the run, its number from 1, trainings to run).
         scoring: called while the runs are scored with (cases done, cases in total over all runs).
@@ -103,7 +104,8 @@ def sweep_lambda(
     Raises:
         UsageError: an argument is out of range, ``out`` holds other things, there is nothing to score, the runs in
             ``out`` were made with different options, λ = 1 would make fewer steps than the others, λ = 1 is the only
-            one and ``arguments`` say what teachers teach, or the trainings are to choose their precision.
+            one and ``arguments`` say what teachers teach, the trainings are to choose their precision, or a run would
+            follow another schedule of the learning rate than the others.
         InputError: a scan or label map of a scored case cannot be used.
         ResourceError: a file cannot be written.
         SweepFailedError: no training finished, or the check of ``arguments`` failed.
