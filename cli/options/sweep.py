@@ -78,7 +78,7 @@ class SweepOptions:
 
 
 def check_not_launched() -> None:
-    """Checks that torchrun or SLURM have not started several processes, each of which would train the whole sweep.
+    """Checks that neither torchrun nor SLURM has started this command several times: each would train the whole sweep.
 
     Raises:
         UsageError: one of them has.

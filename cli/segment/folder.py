@@ -105,7 +105,7 @@ def _most_in_hand(workers: int, scans: int, cluster: Cluster | None) -> int:
     """Returns how many scans whose outcome is not known may have been handed out, the first ones in their order."""
     if cluster is not None:
         return scans
-    return workers + 1 if workers > 1 else 1  # a worker gets its next scan before the outcome of the last is told
+    return workers + 1 if workers > 1 else 1  # a worker gets its next scan before it reports the outcome of its last
 
 
 def find_cases(scans: Path, outputs: Path) -> list[FolderScan]:

@@ -32,7 +32,7 @@ class QueueState:
 
     @property
     def lines(self) -> list[str]:
-        """What there is, in words, also where that is nothing."""
+        """Lines that tell what the queue holds; of an empty one, a line says that nothing waits."""
         counts = {
             "unfinished series, with which the node goes on: {}": self.unfinished,
             "storescp processes of a killed node that still run, to the end of their associations: {}": self.receiving,

@@ -42,9 +42,10 @@ def check_schedules(runs: Sequence[SweepRun], epochs: int | None) -> None:
 
 def schedule_doubts(runs: Sequence[SweepRun]) -> tuple[str, ...]:
     """Returns why finished runs do not compare λ alone: a line if they followed different schedules, else none."""
-    if len({Run.open(run.path).config.lengthened for run in runs}) < 2:
+    lengthened = {run.name: Run.open(run.path).config.lengthened for run in runs}
+    if len(set(lengthened.values())) < 2:
         return ()
-    longer = [run.name for run in runs if Run.open(run.path).config.lengthened]
+    longer = [name for name, steps in lengthened.items() if steps]
     return (
         f"not all runs followed one schedule of the learning rate: {joined_names(longer)} went on from shorter ones, "
         "and differences of Dice may come from that",
