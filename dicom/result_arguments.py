@@ -26,21 +26,17 @@ _SUFFIX = ".dcm"
 
 @dataclass(frozen=True)
 class ResultArguments:
-    """What every writer of a result is given; make it with `checked`.
+    """What every writer of a result is given and the further checks need; make it with `checked`.
 
     Attributes:
         path: the file to write.
         names: label names by index, the background first.
         series: the series that was segmented.
-        bundle_sha256: hash of the bundle.
-        identity: UIDs of the result; None makes new ones.
     """
 
     path: Path
     names: tuple[str, ...]
     series: DicomSeries
-    bundle_sha256: str
-    identity: ResultIdentity | None
 
     @classmethod
     def checked(
@@ -53,6 +49,13 @@ class ResultArguments:
     ) -> ResultArguments:
         """Checks them.
 
+        Args:
+            path: the file to write.
+            names: label names by index, the background first.
+            series: the series that was segmented.
+            bundle_sha256: hash of the bundle.
+            identity: UIDs of the result; None makes new ones.
+
         Raises:
             UsageError: one has the wrong type, the file's name does not end in .dcm, or there is no label beside the
                 background.
@@ -63,13 +66,10 @@ class ResultArguments:
         checked = arguments.names("names", names)
         if len(checked) < 2:
             raise UsageError(f"names: expected the background and the names of all labels, got {len(checked)}")
-        return cls(
-            path=file,
-            names=checked,
-            series=arguments.instance("series", series, DicomSeries, "open it with bedside.dicom.open_series"),
-            bundle_sha256=arguments.text("bundle_sha256", bundle_sha256),
-            identity=arguments.optional(arguments.instance, "identity", identity, ResultIdentity),
-        )
+        series = arguments.instance("series", series, DicomSeries, "open it with bedside.dicom.open_series")
+        arguments.text("bundle_sha256", bundle_sha256)
+        arguments.optional(arguments.instance, "identity", identity, ResultIdentity)
+        return cls(file, checked, series)
 
     def label_map(self, labels: NDArray[np.integer[Any]]) -> NDArray[np.integer[Any]]:
         """Checks a label map of the series, [X, Y, Z] on its grid, and returns it without a copy.
