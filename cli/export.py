@@ -89,6 +89,14 @@ class Export:
             help="Keep the student's own weights in the bundle, to train on from: distill --init.",
         ),
     ] = False
+    no_scan_hashes: Annotated[
+        bool,
+        typer.Option(
+            "--no-scan-hashes",
+            help="Do not record which scans the network learned from, by SHA-256; then nobody can tell with dataset "
+            "check --seen-by whether a scan is among them.",
+        ),
+    ] = False
     patches: Annotated[int, typer.Option(min=1, help="Calibration patches.")] = 16
     int8_search: Annotated[
         float,
@@ -164,6 +172,7 @@ class Export:
             int8_search=self.int8_search,
             onnx_only=self.onnx_only,
             trainable=self.trainable,
+            scan_hashes=not self.no_scan_hashes,
             keep_failed=self.keep_failed,
             page=page,
             overlap=self.overlap,

@@ -15,8 +15,8 @@ from ..training.loop.checkpoint import Checkpoint
 from ..training.prepared_run import PreparedRun
 from ..training.runs.learned_from import LearnedFrom
 from ..training.runs.run import Run
+from ..training.runs.run_or_bundle import is_bundle
 from .seen_validation import warn_of_seen_validation
-from .teacher_task import is_bundle
 
 _log = logging.getLogger("bedside.distill")
 
@@ -124,6 +124,6 @@ def _of_bundle(path: Path) -> EarlierWeights:
             task=manifest.task,
             sha256=manifest.files[WEIGHTS_NAME].sha256,
             licence=manifest.licence,
-            learned_from=LearnedFrom.of_bundle(manifest),
+            learned_from=LearnedFrom.of_bundle(bundle),
             checkpoint=Checkpoint.read(bundle.file(WEIGHTS_NAME)),
         )

@@ -25,7 +25,8 @@ from ..training.loop.validate import predict_logits, predict_probabilities, soft
 from ..training.runs.learned_from import LearnedFrom
 from ..training.runs.run import Run
 from ..training.runs.run_config import TeacherRecord
-from .teacher_task import check_no_locator, is_bundle
+from ..training.runs.run_or_bundle import is_bundle
+from .teacher_task import check_no_locator
 from .trained import load_student
 
 _log = logging.getLogger("bedside.distill")
@@ -154,7 +155,7 @@ def _of_bundle(path: Path) -> Teacher:
     with Bundle.open(path) as bundle:
         engine = open_for_bundle(bundle, EngineRequest(precision="fp32", threads=torch.get_num_threads())).engine
         manifest = bundle.manifest
-        learned_from = LearnedFrom.of_bundle(manifest)
+        learned_from = LearnedFrom.of_bundle(bundle)
         network, name = EngineNetwork(engine).eval(), path.resolve().name
         return Teacher(network, manifest.task, name, bundle.sha256, learned_from, manifest.licence)
 

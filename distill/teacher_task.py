@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..runtime.bundles.bundle import Bundle
-from ..runtime.bundles.manifest import MANIFEST_NAME
 from ..runtime.errors import InputError
-from ..runtime.scans.file_kind import BUNDLE, FileKind, has_nifti_magic, kind_of_file
 from ..runtime.task import Task
-from ..training.runs.inner_runs import run_advice
 from ..training.runs.run import Run
+from ..training.runs.run_or_bundle import is_bundle
 from .locator import locator_task
 from .students.registry import STUDENTS
 
@@ -58,33 +56,6 @@ def check_no_locator(run: Run) -> None:
             f'"{run.name}" is a locator run, and a locator cannot teach: give what was --output of train-teacher or '
             "distill, or a bundle"
         )
-
-
-def is_bundle(path: Path) -> bool:
-    """Returns whether a path is a bundle, a folder or a zip; else it is a run directory.
-
-    Raises:
-        InputError: it is neither.
-    """
-    found = kind_of_file(path)
-    if found == BUNDLE:
-        return True
-    if not (path / Run.CONFIG).exists():
-        advice = run_advice(path, "train-teacher, distill or export")
-        raise InputError(
-            f'expected a run directory or a bundle, and "{path.name}" {_description(path, found)}: {advice}'
-        )
-    return False
-
-
-def _description(path: Path, kind: FileKind | None) -> str:
-    if not path.exists():
-        return "does not exist"
-    if kind is not None:
-        return f"is {kind.name}"
-    if path.is_dir():
-        return f"is a folder without {Run.CONFIG} or {MANIFEST_NAME}"
-    return "is a NIfTI file" if has_nifti_magic(path) else "is a file of another kind"
 
 
 def earlier_task(

@@ -124,7 +124,10 @@ def export_bundle(
             if locator is not None:
                 manifest = add_locator(folder, manifest, locator, cases, options.threads, steps)
                 manifest = write_manifest(folder, manifest)
-            manifest = _with_texts(folder, _with_scan_warnings(manifest, scan_warnings))
+            if options.scan_hashes:
+                _write_learned_from(folder, student, None if manifest.locator is None else locator)
+            manifest = write_manifest(folder, _with_scan_warnings(manifest, scan_warnings))
+            manifest = _with_texts(folder, manifest)
             if options.sign is not None:
                 sign_bundle(folder, options.sign)
     except OSError as error:
@@ -183,6 +186,12 @@ def _write_weights(folder: Path, student: TrainedStudent) -> None:
     from ..training.loop.checkpoint import save_weights
 
     save_weights(folder / WEIGHTS_NAME, student.model)
+
+
+def _write_learned_from(folder: Path, student: TrainedStudent, locator: TrainedStudent | None) -> None:
+    learned = student.learned_from if locator is None else student.learned_from.joined(locator.learned_from)
+    if learned.names_scans:
+        learned.save(folder)
 
 
 def _write_models(

@@ -15,9 +15,9 @@ from ..training.data.case_digest import data_hash, digest_cases
 from ..training.data.dataset import Case, load_dataset
 from ..training.data.organ_masks import OrganMasks
 from ..training.data.prepare import list_warnings
+from ..training.runs.held_out import held_out_doubts
 from ..training.runs.learned_from import LearnedFrom
 from .gate_cases import GateCase, GateChoice, choose_gate_cases
-from .held_out import gate_doubts
 
 _log = logging.getLogger("bedside.export")
 
@@ -98,7 +98,7 @@ class ExportCases:
         for warning in warnings:
             _log.warning("%s", warning)
         choice = choose_gate_cases(candidates, task, most_gate_cases) if most_gate_cases else GateChoice()
-        doubts = gate_doubts(dataset, choice, trained_on or {}) if choice.cases else ()
+        doubts = held_out_doubts([*(trained_on or {}).items()], choice.images, "gate scans")
         scans = dataset.training or dataset.validation or dataset.test
         return cls(
             tuple(case.image for case in scans),

@@ -11,6 +11,10 @@ from .cases import FEWEST_GATE_CASES
 SCANS_LEARNED_FROM = "scans_learned_from"
 """The fact, in a bundle's provenance, how many scans the student and what taught it learned from, if all are known."""
 _CARE = ("gate", "scans")  # facts that say how far the gate's figures can be trusted, not how the student was trained
+_SEEN_BY = (
+    "`bedside dataset check DATA --seen-by BUNDLE` tells which scans of yours are among those that the network learned "
+    "from, or that chose it. "
+)
 _NOTICE = """Licensed under the Apache License, Version 2.0 (the "License"); you may not use this model except in
 compliance with the License. You may obtain a copy of the License at
 
@@ -65,9 +69,9 @@ def model_card(manifest: Manifest) -> str:
         _border_table(manifest),
         _overlap_table(manifest),
         _locator(manifest),
-        "## Training data and teacher\n\nThe hash identifies the training data to whoever has them. Other figures "
-        "are of the epoch whose weights these are, Dice on its validation cases.\n\n"
-        + _table(("fact", "value"), facts),
+        "## Training data and teacher\n\nThe hash identifies the training data to whoever has them. "
+        f"{_SEEN_BY if manifest.records_scans else ''}Other figures are of the epoch whose weights these are, Dice on "
+        "its validation cases.\n\n" + _table(("fact", "value"), facts),
         "## How to run\n\n    pip install bedside\n    bedside segment BUNDLE -i ct.nii.gz -o labels.nii.gz\n\n"
         "`bedside inspect BUNDLE` shows these figures; `bedside benchmark BUNDLE` measures the machine at hand; "
         "`bedside segment --trust KEY` refuses the bundle unless the owner of that key signed it.",
@@ -89,13 +93,6 @@ def _limits(manifest: Manifest) -> list[str]:
     if manifest.gate_cases < FEWEST_GATE_CASES:
         limits.append(
             f"Gate cases: {manifest.gate_cases}. Fewer than {FEWEST_GATE_CASES} do not show a small loss of an organ."
-        )
-    origin = manifest.provenance
-    taught = origin.teacher or {"without_labels", "started_from"} & origin.training.keys()
-    if manifest.gate_cases and taught and SCANS_LEARNED_FROM not in origin.training:
-        limits.append(
-            "The gate cases are compared with the student's own labelled data alone: whether its teacher, scans "
-            "without labels or earlier weights have learned from them is not recorded."
         )
     unmeasured = [label for label in task.labels[1:] if label not in exact.dice]
     if unmeasured:

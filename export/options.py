@@ -39,6 +39,9 @@ class ExportOptions:
         onnx_only: whether OpenVINO reads the ONNX in place of files of its own, half the bytes for a slower start.
         trainable: whether the bundle holds the student's weights too, for `bedside.distill.distill` to start from. Only
             those of bedside's own students can be used so.
+        scan_hashes: whether the bundle holds the SHA-256 of each scan that its networks learned from, so that whoever
+            has scans can tell whether these are among them (`bedside dataset check --seen-by`). A hash tells nothing
+            of a scan to those who do not have it.
         patches: number of calibration patches.
         int8_search: the most seconds of the search for layers to keep in floating point, in int8 and uint8 each, which
             begins where it uses more than half of a bound of the gate; 0 for no search.
@@ -67,6 +70,7 @@ class ExportOptions:
     precisions: Sequence[str] = ("fp32", "int8", "uint8")
     onnx_only: bool = False
     trainable: bool = False
+    scan_hashes: bool = True
     patches: int = 16
     int8_search: float = DEFAULT_INT8_SEARCH
     keep_failed: bool = False
@@ -87,6 +91,7 @@ class ExportOptions:
         arguments.names("precisions", checked_collection("precisions", self.precisions, "a list of names"))
         arguments.flag("onnx_only", self.onnx_only)
         arguments.flag("trainable", self.trainable)
+        arguments.flag("scan_hashes", self.scan_hashes)
         arguments.whole_number("patches", self.patches, 1)
         arguments.number("int8_search", self.int8_search, "seconds from 0 up", lambda seconds: seconds >= 0)
         arguments.flag("keep_failed", self.keep_failed)

@@ -54,6 +54,8 @@ def bundle_tables(bundle: Bundle) -> list[str | Table]:
     if manifest.is_trainable:
         facts.add_row("trainable", "yes: distill --init starts from its weights")
     facts.add_row("training data", origin.data_hash[:16] or "not recorded")
+    if manifest.records_scans:
+        facts.add_row("training scans", "recorded: bedside dataset check DATA --seen-by BUNDLE tells which yours are")
     facts.add_row("exported", f"{origin.created}, bedside {origin.code_version}")
     if manifest.timed_on is not None:
         facts.add_row("timed on", f"{manifest.timed_on.cpu}, CPU threads: {manifest.timed_on.threads}")

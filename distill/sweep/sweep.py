@@ -24,11 +24,11 @@ from .comparable import (
     networks_built_on,
     offsets_wanted,
 )
-from .held_out import HeldOut, held_out_doubts, learned_by
 from .plan import SweepRun, open_folder, plan_runs
 from .report import write_report
 from .results import SweepResults, collect_results
 from .schedules import check_schedules, schedule_doubts
+from .scored_cases import ScoredCases
 from .trainings import Started, run_trainings
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def sweep_lambda(
     device = checks.text("device", device)
     checks.optional(checks.callback, "started", started, "name", "number", "total")
     checks.optional(checks.callback, "scoring", scoring, "done", "total")
-    held_out = HeldOut.of(dataset)
+    scored = ScoredCases.of(dataset)
     check_precision_named(common)
     check_imitated(runs, common)
     check_steps(dataset, runs, common)
@@ -138,8 +138,7 @@ def sweep_lambda(
     if len(missing) < len(runs):
         _log.info("%d of %d runs are finished already", len(runs) - len(missing), len(runs))
     if missing:
-        images = held_out.check(dataset.labels)
-        _warn(held_out_doubts(learned_by(networks_built_on(runs, common)), images, held_out.case_list))
+        _warn(scored.doubts(networks_built_on(runs, common), scored.check(dataset.labels)))
     # Where no finished run was asked, those that have begun say whether the options are theirs, before others begin.
     first = [] if asked else [run for run in missing if run.started]
     codes: dict[str, int] = {}
@@ -157,11 +156,11 @@ def sweep_lambda(
     if not finished:
         raise SweepFailedError(failed)
     check_comparable(finished)
-    scorer = _scorer(held_out, device)
+    scorer = _scorer(scored, device)
     networks = [*(run.path for run in finished), *networks_built_on(runs, common)]
-    doubts = held_out_doubts(learned_by(networks), scorer.images, held_out.case_list) + schedule_doubts(finished)
+    doubts = scored.doubts(networks, scorer.images) + schedule_doubts(finished)
     _warn(doubts)
-    results = collect_results(_scored(finished, scorer, scoring), held_out.case_list, failed, doubts)
+    results = collect_results(_scored(finished, scorer, scoring), scored.case_list, failed, doubts)
     write_report(out, results)
     return results
 
@@ -203,13 +202,13 @@ def _counted(started: Started | None, before: int, total: int) -> Started | None
     return None if started is None else lambda name, number, _: started(name, before + number, total)
 
 
-def _scorer(held_out: HeldOut, device: str) -> RunScorer:
+def _scorer(scored: ScoredCases, device: str) -> RunScorer:
     from ...training.loop.hardware import make_fabric
     from .scoring import RunScorer
 
-    if held_out.case_list == "validation":
+    if scored.case_list == "validation":
         _log.warning("no test case has a label map: the runs are scored on the validation cases, which chose them")
-    return RunScorer.of(held_out.cases, make_fabric(device, "32-true").device)
+    return RunScorer.of(scored.cases, make_fabric(device, "32-true").device)
 
 
 def _scored(

@@ -23,6 +23,7 @@ READABLE_VERSIONS = (1, 2, 3, 4, 5, 6, 7, SCHEMA_VERSION)  # all fields that lat
 MANIFEST_NAME = "bundle.json"
 CHECKSUM_NAME = "bundle.sha256"  # file with the hash of bundle.json, in the format of `sha256sum -c`
 WEIGHTS_NAME = "weights.safetensors"  # the student's own, from which a training may start; for no engine
+LEARNED_FROM_NAME = "learned_from.json"  # hashes of the scans that the networks learned from; for no engine
 MANIFEST_LIMIT = 1_000_000  # bytes; a manifest has some tens of kilobytes
 
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")  # all control characters but tabs and line ends
@@ -147,6 +148,11 @@ class Manifest(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def is_trainable(self) -> bool:
         """Whether the bundle holds the student's weights, from which a training may start."""
         return WEIGHTS_NAME in self.files
+
+    @property
+    def records_scans(self) -> bool:
+        """Whether the bundle holds the hashes of the scans that its networks learned from."""
+        return LEARNED_FROM_NAME in self.files
 
     @property
     def all_variants(self) -> tuple[Variant, ...]:

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from bedside.distill.teacher_task import earlier_task, is_bundle, task_of_student, task_of_teacher
+from bedside.distill.teacher_task import earlier_task, task_of_student, task_of_teacher
 from bedside.runtime.errors import BundleError, InputError
 from bedside.training.recipe import Recipe
 from bedside.training.runs.run import Run
@@ -19,7 +19,6 @@ def test_the_task_of_a_run_and_of_a_bundle(tmp_path, task, bundle_path):
     run = Run.create(tmp_path / "run", config, resume=False)
     run.start()
     assert task_of_teacher(run.path) == task_of_teacher(bundle_path) == task
-    assert (is_bundle(run.path), is_bundle(bundle_path)) == (False, True)
 
 
 def test_an_altered_bundle_and_a_folder_that_is_neither_are_refused(tmp_path, bundle_path):
@@ -27,19 +26,8 @@ def test_an_altered_bundle_and_a_folder_that_is_neither_are_refused(tmp_path, bu
     manifest.write_text(manifest.read_text().replace("toy", "boy"))
     with pytest.raises(BundleError, match="altered"):
         task_of_teacher(bundle_path)
-    for path, what in (
-        (tmp_path, r"is a folder without config\.toml or bundle\.json"),
-        (tmp_path / "missing", "does not exist"),
-        (bundle_path / "README.md", "is a text file"),
-    ):
-        with pytest.raises(InputError, match=f'a run directory or a bundle, and "{path.name}" {what}: give what was'):
-            task_of_teacher(path)
-    (tmp_path / "scan.nrrd").write_bytes(b"NRRD0005\n")
-    with pytest.raises(InputError, match=r'"scan\.nrrd" is an NRRD file: give'):
-        task_of_teacher(tmp_path / "scan.nrrd")
-    (tmp_path / "data.bin").write_bytes(b"\xff" * 400)
-    with pytest.raises(InputError, match=r'"data\.bin" is a file of another kind: give'):
-        task_of_teacher(tmp_path / "data.bin")
+    with pytest.raises(InputError, match=f'a run directory or a bundle, and "{tmp_path.name}" is a folder without'):
+        task_of_teacher(tmp_path)
 
 
 def test_a_student_gets_the_smallest_patch_around_its_teachers_that_it_accepts(bundle_path, task, caplog):

@@ -63,13 +63,10 @@ def validation(tmp_path):
 
 
 def log_of(run, task, caplog, learned_from):
-    """Returns the warnings about teachers "0", "1", … of (data set, data hash, validation hash)."""
-    members = [
-        Teacher(torch.nn.Identity(), task, str(number), "0", LearnedFrom(*each))
-        for number, each in enumerate(learned_from)
-    ]
-    run.config = msgspec.structs.replace(run.config, validation_hash="mine")
-    log_teachers(Teachers(tuple(members)), PreparedRun(run, train=[], validation=[None]))
+    """Returns the warnings about teachers "0", "1", … of a student with the validation scan "scan"."""
+    members = [Teacher(torch.nn.Identity(), task, str(number), "0", each) for number, each in enumerate(learned_from)]
+    prepared = PreparedRun(run, train=[], validation=[None], validation_scans=frozenset({"scan"}))
+    log_teachers(Teachers(tuple(members)), prepared)
     return [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
 
 
@@ -85,30 +82,25 @@ def test_without_validation_cases_nothing_is_kept(run, task):
     assert teachers_dice(run) is None
 
 
-def test_each_teacher_of_another_split_is_named(run, task, caplog):
-    data = run.config.data_hash
-    logged = log_of(run, task, caplog, [("toy", data, validation) for validation in ("a", "mine", "", "b")])
-    assert [line.partition(" was ")[0] for line in logged] == ['teacher "0"', 'teacher "3"']
-    assert all("another split of this data set: it may have learnt from" in line for line in logged)
-
-
-def test_a_teacher_of_another_selection_of_the_data_set_is_named_unless_its_validation_cases_are_the_students(
-    run, task, caplog
-):
-    logged = log_of(run, task, caplog, [("toy", "other", "a"), ("toy", "other", "mine"), ("toy", "other", "")])
-    assert [line.partition(" was ")[0] for line in logged] == ['teacher "0"', 'teacher "2"']
-    assert all("trained on another selection of this data set" in line for line in logged)
+def test_each_teacher_that_has_or_may_have_learned_from_the_validation_scans_is_named(run, task, caplog):
+    known = [LearnedFrom("toy", scans=frozenset({scan}), knows_all=True) for scan in ("scan", "another", "scan")]
+    logged = log_of(run, task, caplog, [*known, LearnedFrom("toy")])
+    assert [line.partition(" learned")[0] for line in logged] == [
+        '1 of the 1 validation scans, or copies of them, are among those from which teacher "0"',
+        '1 of the 1 validation scans, or copies of them, are among those from which teacher "2"',
+        'not every scan is recorded from which teacher "3", or what taught it,',
+    ]
 
 
 def test_a_teacher_of_another_data_set_is_named_with_both(run, task, caplog):
-    (line,) = log_of(run, task, caplog, [("phantoms", "other", "a")])
+    (line,) = log_of(run, task, caplog, [LearnedFrom("phantoms", knows_all=True)])
     assert 'teacher "0" was trained on data set "phantoms", the student on "toy"' in line
 
 
 @pytest.mark.parametrize("lam", [0.0, 0.1])
 def test_only_a_lambda_of_zero_is_said_to_leave_the_labels_out(run, task, caplog, lam):
     run.config = msgspec.structs.replace(run.config, distillation=Distillation(lam=lam))
-    logged = log_of(run, task, caplog, [("toy", run.config.data_hash, "mine")])
+    logged = log_of(run, task, caplog, [LearnedFrom("toy", knows_all=True)])
     assert [line.partition(":")[0] for line in logged] == (
         ["lambda 0 leaves all labels out, pseudo-labels too"] if lam == 0 else []
     )

@@ -21,6 +21,7 @@ from bedside.export.gate import verdict
 from bedside.runtime import Bundle, Grid, Postprocessing, Segmenter, read_labels, write_volume
 from bedside.runtime.engines import supports
 from bedside.runtime.errors import BundleError, InputError, ResourceError, UsageError
+from bedside.training.runs.learned_from import LearnedFrom
 
 FILES = {
     "LICENSE",
@@ -28,6 +29,7 @@ FILES = {
     "golden_input.npy",
     "golden_labels.npy",
     "golden_output.npy",
+    "learned_from.json",
     "metadata.json",
     "model.fp32.onnx",
     "model.int8.onnx",
@@ -53,6 +55,22 @@ def test_the_bundle_opens_has_all_files_and_segments_without_error_in_every_vari
     for engine, precision in VARIANTS:
         with Segmenter.load(toy_bundle, engine, precision, threads=1) as segmenter:  # runs the golden self-test
             assert np.array_equal(segmenter.segment(toy_case[0]).labels, truth)
+
+
+def test_the_bundle_knows_the_scans_that_its_network_learned_from(toy_bundle, toy_trained, export_toy):
+    found = LearnedFrom.of(toy_bundle)
+    assert (found.data_hash, found.scans, found.knows_all) == ("ab" * 32, {"cd" * 32, "ef" * 32}, True)
+    assert "`bedside dataset check DATA --seen-by BUNDLE` tells" in (toy_bundle / "README.md").read_text()
+    export_toy["student"] = replace(toy_trained, learned_from=found)
+    export_toy["options"] = replace(export_toy["options"], scan_hashes=False)
+    with Bundle.open(export_bundle(**export_toy)) as without:
+        assert not without.manifest.records_scans
+    assert "--seen-by" not in (export_toy["out"] / "README.md").read_text()
+
+
+def test_a_network_without_a_record_gives_a_bundle_without_one(export_toy):
+    export_toy["student"] = replace(export_toy["student"], learned_from=LearnedFrom(data_hash="ab" * 32))
+    assert LearnedFrom.of(export_bundle(**export_toy)) == LearnedFrom(data_hash="ab" * 32)
 
 
 def test_the_manifest_holds_parity_dice_shapes_and_origin(toy_bundle):

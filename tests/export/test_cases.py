@@ -13,7 +13,9 @@ import pytest
 from bedside.export import ExportCases, ExportOptions
 from bedside.runtime import Grid, write_volume
 from bedside.runtime.errors import InputError, UsageError
+from bedside.runtime.files.hashing import file_sha256
 from bedside.training.data.organ_masks import OrganMasks
+from bedside.training.runs.learned_from import LearnedFrom
 
 LABELS = {"0": "background", "1": "fat", "2": "bone"}
 
@@ -207,3 +209,23 @@ def test_a_single_scan_calibrates_and_is_compared_which_is_said():
     assert cases.calibrating == cases.compared == (Path("a.nii"),)
     assert cases.single_scan.startswith("the one scan that calibrates int8 is compared too")
     assert ExportCases().single_scan is None
+
+
+def test_gate_scans_that_a_network_learned_from_or_was_chosen_by_are_told(dataset, toy_task):
+    path = dataset(training="a", test="bc")
+    scans = {case: file_sha256(path.parent / f"{case}.nii.gz") for case in "abc"}
+
+    def warning(**networks: LearnedFrom) -> str:
+        return str(ExportCases.of_dataset(path, toy_task, 2, networks).warning)
+
+    few = "expected at least 10 gate cases, got 2: losses may not show"
+    assert warning(student=LearnedFrom(scans=frozenset({scans["a"]}), knows_all=True)) == few
+    taught = LearnedFrom(scans=frozenset({scans["b"]}), knows_all=True)
+    chosen = LearnedFrom(validation_scans=frozenset({scans["c"]}), knows_all=True)
+    said = warning(student=taught, locator=chosen)
+    assert "1 of the 2 gate scans, or copies of them, are among those from which student learned" in said
+    assert "1 of the 2 gate scans, or copies of them, are validation scans of locator: they chose" in said
+    assert warning(student=LearnedFrom()) == (
+        f"{few}; not every scan is recorded from which student, or what taught it, learned: the gate scans are not "
+        "known to be held out"
+    )
