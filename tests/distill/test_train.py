@@ -7,6 +7,8 @@ import pytest
 import torch
 from bedside.distill import distill, load_student
 from bedside.distill.teachers import Teachers
+from bedside.runtime.bundles.bundle import Bundle
+from bedside.runtime.bundles.manifest_writer import write_manifest
 from bedside.runtime.errors import UsageError
 from bedside.runtime.files.hashing import file_sha256
 from bedside.teacher.autosam.config import AutoSamConfig
@@ -87,10 +89,15 @@ def test_a_student_learns_from_an_ablated_teacher(tmp_path, dataset, coarse_task
     assert load_student(tmp_path / "student").teacher == "neither"
 
 
+def write_teacher(toy, path, task):
+    """Writes a bundle whose network tells the classes by intensity."""
+    means = tuple(index / (task.num_classes - 1) for index in range(task.num_classes))
+    return toy.write_bundle(path, task, means=means)
+
+
 def test_a_student_learns_from_a_bundle_and_its_run_and_log_say_so(tmp_path, toy, dataset, coarse_task, caplog):
-    means = tuple(index / (coarse_task.num_classes - 1) for index in range(coarse_task.num_classes))
     fine = coarse_task.replaced(spacing=(6.0, 6.0, 6.0))  # its probabilities are interpolated
-    bundle = toy.write_bundle(tmp_path / "nearest.bedside", fine, means=means)
+    bundle = write_teacher(toy, tmp_path / "nearest.bedside", fine)
     distill(
         replace(dataset, validation=dataset.training),
         tmp_path / "student",
@@ -102,9 +109,23 @@ def test_a_student_learns_from_a_bundle_and_its_run_and_log_say_so(tmp_path, toy
         hardware=Hardware("cpu"),
     )
     assert load_student(tmp_path / "student").teacher == "nearest.bedside"
-    assert 'teacher "nearest.bedside" does not say what it was trained on' in caplog.text
+    assert 'not every scan is recorded from which teacher "nearest.bedside", or what taught it, learned' in caplog.text
+    assert not LearnedFrom.of(tmp_path / "student").knows_all
     with pytest.raises(UsageError, match="--teacher-targets online needs both to be equal"):
         taught(tmp_path / "online", dataset, bundle, task=coarse_task, targets="online")
+
+
+def test_a_bundle_hands_the_scans_that_it_learned_from_on_to_its_students(tmp_path, toy, dataset, coarse_task, caplog):
+    bundle = write_teacher(toy, tmp_path / "known.bedside", coarse_task)
+    with Bundle.open(bundle) as opened:
+        manifest = opened.manifest
+    LearnedFrom(scans=frozenset({"ab" * 32}), knows_all=True).save(bundle)
+    write_manifest(bundle, manifest)
+    taught(tmp_path / "student", dataset, bundle, task=coarse_task)
+    found = LearnedFrom.of(tmp_path / "student")
+    assert found.knows_all
+    assert "ab" * 32 in found.scans
+    assert "not every scan is recorded" not in caplog.text
 
 
 def test_the_baseline_needs_no_teacher(small_student):
