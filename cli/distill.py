@@ -11,8 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..distill.defaults import LAMBDA, UNLABELLED_SHARE, default_lambda, default_recipe, default_unlabelled_share
-from ..distill.locator import LOCATOR_STUDENT, locator_task
+from ..distill.defaults import (
+    LAMBDA,
+    UNLABELLED_SHARE,
+    default_lambda,
+    default_recipe,
+    default_student,
+    default_unlabelled_share,
+)
+from ..distill.locator import locator_task
 from ..distill.students.registry import STUDENTS
 from ..distill.teacher_task import earlier_task
 from ..runtime.errors import UsageError
@@ -75,7 +82,7 @@ class Distill:
             "--student",
             help=f"{', '.join(STUDENTS.own)}, or one of an installed package; {_LIST} only shows what each costs and "
             "needs no data, no -o. Another student may have another recipe: see --student NAME --help.",
-            show_default=f"{STUDENTS.own[0]}; {LOCATOR_STUDENT} with --locator",
+            show_default=f"{default_student()}; {default_student(locator=True)} with --locator",
         ),
     ] = None
     locator: Annotated[
@@ -229,7 +236,7 @@ class Distill:
 
     @property
     def _student(self) -> str:
-        return self.student or _default_student(self.locator)
+        return self.student or default_student(locator=self.locator)
 
     @property
     def _lam(self) -> float:
@@ -279,10 +286,6 @@ class Distill:
         return data.changed(task)
 
 
-def _default_student(locator: bool) -> str:
-    return LOCATOR_STUDENT if locator else STUDENTS.own[0]
-
-
 def distill_command(arguments: Sequence[str]) -> Callable[..., None]:
     """Returns the function of the command; its help shows the recipe of the student that the arguments name.
 
@@ -290,7 +293,7 @@ def distill_command(arguments: Sequence[str]) -> Callable[..., None]:
         UsageError: no student has this name.
     """
     locator = "--locator" in arguments
-    student = last_given(arguments, "--student", _default_student(locator))
+    student = last_given(arguments, "--student", default_student(locator=locator))
     with only_first_reports_usage():
         recipe = Recipe() if student == _LIST else default_recipe(student, locator=locator)
         return typer_function(Distill, changed_defaults(recipe))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ..training.recipe import Recipe
+from .locator import LOCATOR_STUDENT
 from .students.registry import STUDENTS
 
 if TYPE_CHECKING:
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
 
 LAMBDA = 0.5
 UNLABELLED_SHARE = 0.5
+
+
+def default_student(*, locator: bool = False) -> str:
+    """Returns the name of the network that is trained, or trained as a locator, where none is named."""
+    return LOCATOR_STUDENT if locator else STUDENTS.own[0]
 
 
 def default_recipe(student: str, *, locator: bool = False) -> Recipe:

@@ -11,6 +11,7 @@ from ...runtime.errors import UsageError
 from ...training.data.dataset import Dataset
 from ...training.runs.run import Run
 from ...training.runs.run_config import RunConfig, decisive_differences
+from ..defaults import default_recipe, default_student
 from .plan import SweepRun
 from .results import BASELINE
 
@@ -21,9 +22,11 @@ def check_precision_named(words: Sequence[str]) -> None:
     """Checks that the trainings will have one number format: with ``auto``, each would choose for itself.
 
     Raises:
-        UsageError: the arguments leave the choice to the trainings.
+        UsageError: the arguments, or without a word of these the student's recipe, leave the choice to the trainings.
     """
-    if _options(words).get("--precision") == "auto":
+    given = _options(words)
+    own = default_recipe(given.get("--student", default_student())).precision
+    if given.get("--precision", own) == "auto":
         raise UsageError("a sweep compares trainings of one precision: give 32-true or bf16-mixed, not auto")
 
 

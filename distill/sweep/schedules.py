@@ -30,8 +30,8 @@ def check_schedules(runs: Sequence[SweepRun], epochs: int | None) -> None:
     if len(runs) > 1 and longer and others:
         planned = begun[longer[0].name].recipe.epochs
         raise UsageError(
-            "runs are made longer when all have ended, so that they follow one schedule of the learning rate, and "
-            f"{joined_names(others)} has not: give --epochs {planned} first, then --epochs {epochs}"
+            "runs are made longer when all have ended, so that they follow one schedule of the learning rate, and not "
+            f"all have: {joined_names(others)}; give --epochs {planned} first, then --epochs {epochs}"
         )
     if new and (lengthened := [name for name, config in begun.items() if config.lengthened]):
         raise UsageError(

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from bedside.distill.sweep import comparable
 from bedside.distill.sweep.comparable import (
     check_comparable,
     check_imitated,
@@ -127,6 +128,13 @@ def test_a_sweep_whose_baseline_would_make_fewer_steps_is_refused(cubes, tmp_pat
 def test_trainings_that_would_each_choose_a_precision_are_no_sweep(words):
     with pytest.raises(UsageError, match="give 32-true or bf16-mixed, not auto"):
         check_precision_named(["data", *words])
+
+
+def test_a_students_own_recipe_may_leave_the_choice_too(monkeypatch):
+    monkeypatch.setattr(comparable, "default_recipe", {"unet-nano": Recipe(precision="auto")}.__getitem__)
+    with pytest.raises(UsageError, match="give 32-true or bf16-mixed, not auto"):
+        check_precision_named(["data", "--student", "unet-nano"])
+    check_precision_named(["data", "--student", "unet-nano", "--precision", "32-true"])
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def test_runs_that_go_on_from_one_epoch_or_not_at_all_follow_one_schedule(runs, 
     ids=str,
 )
 def test_runs_are_not_made_longer_before_all_have_ended(runs, states, named):
-    expected = f"and {named} has not: give --epochs 2 first, then --epochs 4"
+    expected = f"and not all have: {named}; give --epochs 2 first, then --epochs 4"
     with pytest.raises(UsageError, match=re.escape(expected)):
         check_schedules(runs(*states), 4)
 
