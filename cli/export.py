@@ -94,7 +94,7 @@ class Export:
         typer.Option(
             "--no-scan-hashes",
             help="Do not record which scans the network learned from, by SHA-256; then nobody can tell with dataset "
-            "check --seen-by whether a scan is among them.",
+            "seen whether a scan is among them.",
         ),
     ] = False
     patches: Annotated[int, typer.Option(min=1, help="Calibration patches.")] = 16

@@ -149,6 +149,11 @@ DATASET_COMMANDS = (
         "dataset.prepared:Prepared",
         "List the cases that trainings have prepared: how many for which task, their size, when they were last used.",
     ),
+    LazyCommand(
+        "seen",
+        "dataset.seen:Seen",
+        "Say which scans a network has learned from, or was chosen by: of these its Dice is too high.",
+    ),
 )
 BUNDLE_COMMANDS = (
     LazyCommand(

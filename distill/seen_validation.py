@@ -20,5 +20,6 @@ def warn_of_seen_validation(learned: LearnedFrom, network: str, prepared: Prepar
         prepared: the training.
     """
     scans = prepared.validation_scans
+    advice = "; give both the same validation cases" if learned.scans & scans else ""
     for doubt in held_out_doubts([(network, learned)], scans, "validation scans", choosing=False):
-        _log.warning("%s; give both the same validation cases", doubt)
+        _log.warning("%s%s", doubt, advice)

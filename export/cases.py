@@ -11,7 +11,7 @@ from typing import Any
 from ..runtime import arguments
 from ..runtime.errors import InputError
 from ..runtime.task import Task
-from ..training.data.case_digest import data_hash, digest_cases
+from ..training.data.case_digest import data_hash, digest_cases, possible_copies
 from ..training.data.dataset import Case, load_dataset
 from ..training.data.organ_masks import OrganMasks
 from ..training.data.prepare import list_warnings
@@ -35,7 +35,6 @@ class ExportCases:
         gate: (image, label map) pairs on which the Dice of each variant is measured. Whoever gives them answers for
             their being held out.
         ignore: value of the gate's label maps that marks voxels to leave out; None compares all voxels.
-        trained_on_calibration: whether the calibration scans are known to be training cases of the network.
         without_organ: pairs whose label maps have no organ, on which only what a variant invents is measured.
         remarks: what a person should know of the gate's cases, one line each.
 
@@ -46,7 +45,6 @@ class ExportCases:
     calibration: Sequence[Path] = ()
     gate: Sequence[GateCase] = ()
     ignore: int | None = None
-    trained_on_calibration: bool = False
     without_organ: Sequence[GateCase] = ()
     remarks: Sequence[str] = ()
 
@@ -62,7 +60,6 @@ class ExportCases:
                     if not isinstance(part, OrganMasks):
                         arguments.path(name, part)
         arguments.optional(arguments.whole_number, "ignore", self.ignore)
-        arguments.flag("trained_on_calibration", self.trained_on_calibration)
         for remark in checked_collection("remarks", self.remarks, "a list of lines"):
             arguments.text("remarks", remark)
 
@@ -104,7 +101,6 @@ class ExportCases:
             tuple(case.image for case in scans),
             choice.cases,
             dataset.ignore,
-            trained_on_calibration=bool(dataset.training),
             without_organ=choice.without_organ,
             remarks=(*doubts, *choice.remarks),
         )
@@ -145,6 +141,22 @@ class ExportCases:
         without_organ = choice.without_organ if choice.cases else self.without_organ
         remarks = (*self.remarks, *choice.remarks)
         return replace(self, gate=choice.cases, without_organ=without_organ, remarks=remarks)
+
+    def with_calibration_remark(self) -> ExportCases:
+        """Returns the same with a remark if a scan of the gate, or a copy of one, calibrates int8 too.
+
+        Raises:
+            InputError: a scan cannot be read.
+        """
+        gate, calibrating = {Path(image) for image, _ in self.gate}, {Path(scan) for scan in self.calibrating}
+        if not gate:
+            return self
+        hashes = possible_copies(gate | calibrating, {})
+        content = [{hashes.get(scan, scan) for scan in scans} for scans in (gate, calibrating)]
+        if content[0].isdisjoint(content[1]):
+            return self
+        remark = "a gate case calibrates int8 too: its Dice says less about int8 on new scans"
+        return replace(self, remarks=(*self.remarks, remark))
 
     def _numbered(self, name: str, pairs: Sequence[GateCase]) -> list[Case]:
         """Returns the pairs as cases with a number from 1 in their names."""
@@ -187,18 +199,8 @@ class ExportCases:
         """Why the gate's Dice is missing or says too much; None if neither is so."""
         if not self.gate:
             return "; ".join(self.remarks) or "no held-out case with a label map: the bundle will carry no Dice"
-        reasons: list[str] = []
-        if {Path(image) for image, _ in self.gate} & {Path(image) for image in self.calibration}:
-            reasons.append(
-                "a gate case is a training case too: its Dice says nothing about new scans"
-                if self.trained_on_calibration
-                else "a gate case calibrates int8 too: its Dice says less about int8 on new scans"
-            )
-        if len(self.gate) < FEWEST_GATE_CASES:
-            reasons.append(
-                f"expected at least {FEWEST_GATE_CASES} gate cases, got {len(self.gate)}: losses may not show"
-            )
-        return "; ".join((*reasons, *self.remarks)) or None
+        few = f"expected at least {FEWEST_GATE_CASES} gate cases, got {len(self.gate)}: losses may not show"
+        return "; ".join((*([few] if len(self.gate) < FEWEST_GATE_CASES else []), *self.remarks)) or None
 
 
 def checked_collection(name: str, value: Any, expected: str) -> tuple[Any, ...]:

@@ -11,10 +11,6 @@ from .cases import FEWEST_GATE_CASES
 SCANS_LEARNED_FROM = "scans_learned_from"
 """The fact, in a bundle's provenance, how many scans the student and what taught it learned from, if all are known."""
 _CARE = ("gate", "scans")  # facts that say how far the gate's figures can be trusted, not how the student was trained
-_SEEN_BY = (
-    "`bedside dataset check DATA --seen-by BUNDLE` tells which scans of yours are among those that the network learned "
-    "from, or that chose it. "
-)
 _NOTICE = """Licensed under the Apache License, Version 2.0 (the "License"); you may not use this model except in
 compliance with the License. You may obtain a copy of the License at
 
@@ -70,7 +66,7 @@ def model_card(manifest: Manifest) -> str:
         _overlap_table(manifest),
         _locator(manifest),
         "## Training data and teacher\n\nThe hash identifies the training data to whoever has them. "
-        f"{_SEEN_BY if manifest.records_scans else ''}Other figures are of the epoch whose weights these are, Dice on "
+        f"{_seen_by(manifest)}Other figures are of the epoch whose weights these are, Dice on "
         "its validation cases.\n\n" + _table(("fact", "value"), facts),
         "## How to run\n\n    pip install bedside\n    bedside segment BUNDLE -i ct.nii.gz -o labels.nii.gz\n\n"
         "`bedside inspect BUNDLE` shows these figures; `bedside benchmark BUNDLE` measures the machine at hand; "
@@ -79,6 +75,16 @@ def model_card(manifest: Manifest) -> str:
         f"## Licence\n\n{manifest.licence}; see `LICENSE`.",
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _seen_by(manifest: Manifest) -> str:
+    if not manifest.records_scans:
+        return ""
+    known = "" if SCANS_LEARNED_FROM in manifest.provenance.training else " Not every one is recorded."
+    return (
+        "`bedside dataset seen SCANS --by BUNDLE` says which scans of yours are among those that the network learned "
+        f"from, or that chose it.{known} "
+    )
 
 
 def _limits(manifest: Manifest) -> list[str]:

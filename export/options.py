@@ -40,8 +40,8 @@ class ExportOptions:
         trainable: whether the bundle holds the student's weights too, for `bedside.distill.distill` to start from. Only
             those of bedside's own students can be used so.
         scan_hashes: whether the bundle holds the SHA-256 of each scan that its networks learned from, so that whoever
-            has scans can tell whether these are among them (`bedside dataset check --seen-by`). A hash tells nothing
-            of a scan to those who do not have it.
+            has scans can tell which of these are among them (`bedside dataset seen`). A hash tells nothing of a scan to
+            those who do not have it.
         patches: number of calibration patches.
         int8_search: the most seconds of the search for layers to keep in floating point, in int8 and uint8 each, which
             begins where it uses more than half of a bound of the gate; 0 for no search.
@@ -152,5 +152,7 @@ class ExportOptions:
             InputError: the data set or a label map of the gate is refused, or its labels are not the task's.
         """
         if self.dataset is None:
-            return (self.cases or ExportCases()).with_checked_gate(task)
-        return ExportCases.of_dataset(Path(self.dataset), task, self.gate_cases, trained_on)
+            cases = (self.cases or ExportCases()).with_checked_gate(task)
+        else:
+            cases = ExportCases.of_dataset(Path(self.dataset), task, self.gate_cases, trained_on)
+        return cases.with_calibration_remark() if self.int8 or self.uint8 else cases

@@ -52,7 +52,8 @@ class TrainingScans:
         """Warns of scans that the training, or what it builds on, learned from and that are scored too."""
         listed = [*zip(self.listed, self.digests, strict=True)]
         unlabelled = [*zip(self.unlabelled, self.unlabelled_digests, strict=True)]
-        warn_of_seen_scans(self.dataset, listed, unlabelled, frozenset().union(*(each.scans for each in earlier)))
+        seen = frozenset[str]().union(*(each.scans | each.validation_scans for each in earlier))
+        warn_of_seen_scans(self.dataset, listed, unlabelled, seen)
 
     def config(self, job: TrainingJob, model: ModelConfig, distillation: Distillation | None) -> RunConfig:
         """Returns the configuration of a run that learns from these scans.
@@ -81,14 +82,17 @@ class TrainingScans:
         return [case_key(digest, task) for digest in (*self.digests, *self.unlabelled_digests)]
 
     def learned_from(self, earlier: Sequence[LearnedFrom]) -> LearnedFrom:
-        """Returns the scans of the training, and those that its teachers and earlier weights had learned from."""
+        """Returns the scans of the training, and those that its teachers and earlier weights had learned from.
+
+        Likewise the validation scans.
+        """
         images = self._images
         own = {images[case.name] for case in self.dataset.training}
         own |= {digest.image for digest in self.unlabelled_digests}
         return LearnedFrom(
             scans=frozenset(own).union(*(each.scans for each in earlier)),
             knows_all=all(each.knows_all for each in earlier),
-            validation_scans=self.validation_images,
+            validation_scans=self.validation_images.union(*(each.validation_scans for each in earlier)),
         )
 
     @property

@@ -18,7 +18,7 @@ def steps_of_arms(plan: Plan) -> dict[str, int]:
     CPU seconds of one step decide.
 
     Raises:
-        UsageError: the student does not accept the plan's patch.
+        UsageError: the student or its teacher does not accept the plan's patch.
     """
     import torch
     from bedside.distill import STUDENTS, DistillationLoss, build_student
@@ -37,6 +37,7 @@ def steps_of_arms(plan: Plan) -> dict[str, int]:
         given = Teacher.open(Path(plan.teacher_runs[0]))
         teacher, seen = given.network, given.task.patch.dhw
     elif plan.teacher in STUDENTS.own:
+        check_patch(plan.teacher, patch)
         teacher = build_student(plan.teacher, num_classes=classes)
     else:
         teacher = build_teacher(plan.teacher, num_classes=classes, patch=patch)

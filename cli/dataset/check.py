@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..options.dataset import DatasetArgument
-from ..options.paths import input_option
 from ..terminal.console import Console
 
 if TYPE_CHECKING:
@@ -31,8 +28,6 @@ class Check:
     is broken; 6: warnings only; 0: nothing to say.
 
     Example: bedside dataset check data/ --task btcv --workers 4
-
-    Example: bedside dataset check patients/ --seen-by student.bedside
     """
 
     dataset: DatasetArgument
@@ -44,14 +39,6 @@ class Check:
         int | None,
         typer.Option("--fold", min=0, help="Use this fold's training and validation cases."),
     ] = None
-    seen_by: Annotated[
-        list[Path] | None,
-        input_option(
-            help="Run directory or bundle: say which test and validation scans its network learned from, or whether "
-            "that is not known; without such lists, which training scans. May be given several times.",
-            show_default=False,
-        ),
-    ] = None
     workers: Annotated[int, typer.Option("--workers", min=1, help="Cases read at the same time.")] = 1
     console: Console
 
@@ -62,19 +49,10 @@ class Check:
 
         from ...runtime.task_presets import load_task
         from ...training.data.dataset_check import check_dataset
-        from ...training.runs.held_out import held_out_doubts, learned_by
 
-        networks = learned_by(self.seen_by or ())
         wanted = load_task(self.task) if self.task is not None else None
         with console.progress("checking cases") as advance:
-            found = check_dataset(
-                self.dataset,
-                wanted,
-                fold=self.fold,
-                workers=self.workers,
-                progress=advance,
-                held_out=partial(held_out_doubts, networks) if networks else None,
-            )
+            found = check_dataset(self.dataset, wanted, fold=self.fold, workers=self.workers, progress=advance)
         tables = [_facts_table(found, wanted), _label_table(found), *_case_table(found)]
         remarks = [_printable(line) for line in (*found.problems, *found.warnings)]
         console.show(*tables, *map(_printable, found.notes), *remarks, _verdict(found))

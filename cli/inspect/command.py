@@ -36,6 +36,9 @@ class Inspect:
     def __call__(self) -> None:
         """Shows the bundle, the run or the series."""
         console = self.console
+        from ...training.runs.run_or_bundle import restore_replaced
+
+        restore_replaced(self.path)
         if not self.path.exists():
             raise InputError(f'"{self.path.name}" does not exist; expected {_TAKEN}')
         if (self.path / "dataset.json").is_file():

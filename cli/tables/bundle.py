@@ -55,7 +55,7 @@ def bundle_tables(bundle: Bundle) -> list[str | Table]:
         facts.add_row("trainable", "yes: distill --init starts from its weights")
     facts.add_row("training data", origin.data_hash[:16] or "not recorded")
     if manifest.records_scans:
-        facts.add_row("training scans", "recorded: bedside dataset check DATA --seen-by BUNDLE tells which yours are")
+        facts.add_row("training scans", _scans(bundle))
     facts.add_row("exported", f"{origin.created}, bedside {origin.code_version}")
     if manifest.timed_on is not None:
         facts.add_row("timed on", f"{manifest.timed_on.cpu}, CPU threads: {manifest.timed_on.threads}")
@@ -130,3 +130,11 @@ def _sbom(bundle: Bundle) -> str | None:
 
 def _megabytes(size: int) -> str:
     return f"{size / 1e6:.1f} MB"
+
+
+def _scans(bundle: Bundle) -> str:
+    from ...training.runs.learned_from import LearnedFrom
+
+    learned = LearnedFrom.of_bundle(bundle)
+    recorded = f"{len(learned.scans)} recorded" + ("" if learned.knows_all else ", not all")
+    return f"{recorded}: bedside dataset seen SCANS --by BUNDLE says which of yours are among them"

@@ -170,6 +170,8 @@ def _labels(dataset: DatasetDescription) -> tuple[str, ...]:
     regions = [name for name, value in dataset.labels.items() if isinstance(value, list) and len(value) > 1]
     if regions:
         raise InputError(f'the label "{regions[0]}" is a region of several labels; bedside has labels alone')
+    if empty := [name for name, value in dataset.labels.items() if value == []]:
+        raise InputError(f'dataset.json: the label "{empty[0]}" has no value; expected a number')
     values = {name: value[0] if isinstance(value, list) else value for name, value in dataset.labels.items()}
     values.pop("ignore", None)  # of voxels that the training left out; the network has no output for it
     names = sorted(values, key=values.__getitem__)

@@ -16,6 +16,7 @@ from .manifest import MANIFEST_NAME
 _MAX_MEMBERS = 1000
 MAX_EXPANSION = 100  # unpacked bytes per packed byte; weights hardly shrink, a zip bomb expands a thousandfold
 _ALWAYS_ALLOWED = 2**24  # bytes that may always be unpacked, whatever the expansion
+_OF_FINDER = "__MACOSX/", ".DS_Store"  # what macOS adds to zips: it is no part of the bundle, and is left out
 _TABLE_BYTES = 2**20  # of the zip's table of contents
 # a seek before the file's start, one name for a file and a folder, a name too long for the disk
 _CAUSED_BY_CONTENT = {errno.EINVAL, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}
@@ -80,8 +81,9 @@ def _checked_members(source: zipfile.ZipFile, limit: int) -> list[tuple[zipfile.
             raise BundleError(f'"{info.orig_filename}" in the zip leads out of the bundle, or is no plain name')
     if sum(info.file_size for info in infos) > limit:
         raise BundleError(f"the zip unpacks to more than {limit} bytes")
-    files = [info for info in infos if not info.is_dir()]
-    around = {PurePosixPath(info.filename).parent.as_posix() for info in files if info.filename.endswith(MANIFEST_NAME)}
+    files = [info for info in infos if not info.is_dir() and not _is_of_finder(info.filename)]
+    paths = [PurePosixPath(info.filename) for info in files]
+    around = {path.parent.as_posix() for path in paths if path.name == MANIFEST_NAME}
     prefix = around.pop() + "/" if len(around) == 1 else ""
     prefix = "" if prefix == "./" else prefix
     if not all(info.filename.startswith(prefix) for info in files):
@@ -90,6 +92,11 @@ def _checked_members(source: zipfile.ZipFile, limit: int) -> list[tuple[zipfile.
     if len({name.casefold() for _, name in members}) != len(members):
         raise BundleError("the zip has two members of one name")
     return members
+
+
+def _is_of_finder(name: str) -> bool:
+    folder, file = _OF_FINDER
+    return name.startswith(folder) or PurePosixPath(name).name == file
 
 
 def _inside(folder: Path, name: str) -> Path:

@@ -11,7 +11,7 @@ COMMANDS = command_group().commands
 GROUPS = {
     "benchmark": ["compare"],
     "devices": ["list", "show", "detect", "probe", "report"],
-    "dataset": ["check", "prepared"],
+    "dataset": ["check", "prepared", "seen"],
     "bundle": ["sign", "zip", "labels"],
 }
 DESIGNED = [

@@ -2,7 +2,6 @@
 
 from types import SimpleNamespace
 
-import pytest
 from bedside.distill.seen_validation import warn_of_seen_validation
 from bedside.training.runs.learned_from import LearnedFrom
 
@@ -13,9 +12,8 @@ def warned(caplog, learned_from, validation=("scan", "other")):
     return [record.getMessage() for record in caplog.records]
 
 
-@pytest.mark.parametrize("knows_all", [True, False])
-def test_validation_scans_that_it_learned_from_are_counted_by_their_content(caplog, knows_all):
-    (line,) = warned(caplog, LearnedFrom(scans=frozenset({"scan", "more"}), knows_all=knows_all))
+def test_validation_scans_that_it_learned_from_are_counted_by_their_content(caplog):
+    (line,) = warned(caplog, LearnedFrom(scans=frozenset({"scan", "more"}), knows_all=True))
     assert line.startswith("1 of the 2 validation scans, or copies of them, are among those from which it learned, ")
     assert line.endswith("; give both the same validation cases")
 
@@ -29,7 +27,7 @@ def test_scans_of_which_not_all_are_known_leave_the_doubt(caplog):
     (line,) = warned(caplog, LearnedFrom(scans=frozenset({"more"})))
     assert line == (
         "not every scan is recorded from which it, or what taught it, learned: the validation scans are not known to "
-        "be held out; give both the same validation cases"
+        "be held out"
     )
 
 

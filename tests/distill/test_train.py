@@ -121,7 +121,7 @@ def test_a_bundle_hands_the_scans_that_it_learned_from_on_to_its_students(tmp_pa
         manifest = opened.manifest
     LearnedFrom(scans=frozenset({"ab" * 32}), knows_all=True).save(bundle)
     write_manifest(bundle, manifest)
-    taught(tmp_path / "student", dataset, bundle, task=coarse_task)
+    taught(tmp_path / "student", replace(dataset, validation=dataset.training), bundle, task=coarse_task)
     found = LearnedFrom.of(tmp_path / "student")
     assert found.knows_all
     assert "ab" * 32 in found.scans

@@ -176,7 +176,7 @@ def test_teachers_of_one_name_are_compared_each(run, validation, task, caplog):
     ],
 )
 def test_teachers_whose_gradient_is_faint_in_most_epochs_are_reported(run, caplog, rows, share):
-    run.metrics.write_text("\n".join(["gradient_labels,gradient_teacher", *rows, ""]))
+    run.metrics.write_text("\n".join(["epoch,gradient_labels,gradient_teacher", *(f"0,{row}" for row in rows), ""]))
     warn_of_faint_teachers(run)
     said = f"the teachers' term had {share} % of the gradient of the labels'"
     assert (said in caplog.text) if share else not caplog.records
@@ -185,7 +185,7 @@ def test_teachers_whose_gradient_is_faint_in_most_epochs_are_reported(run, caplo
 @pytest.mark.parametrize(("imitation", "advised"), [("mse", True), ("dice-ce", False)])
 def test_a_loss_that_is_in_use_is_not_advised(run, caplog, imitation, advised):
     run.config = msgspec.structs.replace(run.config, distillation=Distillation(lam=0.9, imitation=imitation))
-    run.metrics.write_text("gradient_labels,gradient_teacher\n1,0.01\n")
+    run.metrics.write_text("epoch,gradient_labels,gradient_teacher\n0,1,0.01\n")
     warn_of_faint_teachers(run)
     assert "a lower --lambda" in caplog.text
     assert ("--imitation dice-ce" in caplog.text) == advised

@@ -60,12 +60,12 @@ def test_the_bundle_opens_has_all_files_and_segments_without_error_in_every_vari
 def test_the_bundle_knows_the_scans_that_its_network_learned_from(toy_bundle, toy_trained, export_toy):
     found = LearnedFrom.of(toy_bundle)
     assert (found.data_hash, found.scans, found.knows_all) == ("ab" * 32, {"cd" * 32, "ef" * 32}, True)
-    assert "`bedside dataset check DATA --seen-by BUNDLE` tells" in (toy_bundle / "README.md").read_text()
+    assert "`bedside dataset seen SCANS --by BUNDLE` says" in (toy_bundle / "README.md").read_text()
     export_toy["student"] = replace(toy_trained, learned_from=found)
     export_toy["options"] = replace(export_toy["options"], scan_hashes=False)
     with Bundle.open(export_bundle(**export_toy)) as without:
         assert not without.manifest.records_scans
-    assert "--seen-by" not in (export_toy["out"] / "README.md").read_text()
+    assert "dataset seen" not in (export_toy["out"] / "README.md").read_text()
 
 
 def test_a_network_without_a_record_gives_a_bundle_without_one(export_toy):
@@ -103,8 +103,8 @@ def test_the_manifest_holds_parity_dice_shapes_and_origin(toy_bundle):
         {
             "epoch": "7",
             "scans_learned_from": "2",
-            "gate": "a gate case calibrates int8 too: its Dice says less about int8 on new scans; "
-            "expected at least 10 gate cases, got 1: losses may not show",
+            "gate": "expected at least 10 gate cases, got 1: losses may not show; "
+            "a gate case calibrates int8 too: its Dice says less about int8 on new scans",
         },
     )
 

@@ -36,7 +36,7 @@ def test_the_training_learns_from_scans_with_and_without_labels_and_from_what_it
     earlier = LearnedFrom(scans=frozenset({"a" * 64}), knows_all=False, validation_scans=frozenset({"b" * 64}))
     learned = hashed(small_dataset, [unlabelled]).learned_from([earlier])
     assert learned.scans == {hashes["case0"], hashes["case1"], file_sha256(unlabelled.image), "a" * 64}
-    assert learned.validation_scans == {hashes["case2"]}
+    assert learned.validation_scans == {hashes["case2"], "b" * 64}
     assert not learned.knows_all
 
 

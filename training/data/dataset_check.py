@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,13 +16,10 @@ from ...runtime.labels.sides import find_sides
 from ...runtime.task import Task
 from .alike import find_alike
 from .case_check import CheckedCase, ListedCase, check_cases
-from .case_digest import CaseDigest
 from .dataset import Case, DatasetListing, list_dataset
 from .missing_labels import missing_in_training_warning, missing_in_validation_warning, missing_labels
 from .nnunet_splits import unused_splits
 from .prepare import check_labels, modality_warning
-
-HeldOutDoubts = Callable[[frozenset[str], str], Iterable[str]]
 
 
 class LabelSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,7 +101,6 @@ def check_dataset(
     fold: int | None = None,
     workers: int = 1,
     progress: Progress | None = None,
-    held_out: HeldOutDoubts | None = None,
 ) -> DatasetCheck:
     """Checks every case as `prepare_cases` would, and compares the cases with each other.
 
@@ -114,9 +110,6 @@ def check_dataset(
         fold: fold that defines training and validation cases; None uses the lists unchanged.
         workers: maximum number of cases read in parallel, limited by free memory.
         progress: called with (cases done, cases in total).
-        held_out: called with SHA-256 of the scans of the test and of the validation list, or of the training list where
-            there are neither, and with what they are: returns why they may not be held out from what networks learned
-            from, one warning each.
 
     Raises:
         InputError: the list or the splits file of the fold cannot be read.
@@ -156,12 +149,6 @@ def check_dataset(
     missing = [label.name for label in labels if not label.cases] if _volumes(cases) else []
     if missing:
         warnings.append(f"in no readable case: {', '.join(missing)}")
-    if held_out is not None:
-        for what, images in _scored(checked):
-            if doubts := [*held_out(images, what)]:
-                warnings += doubts
-            else:
-                notes.append(f"the {len(images)} {what} are held out: they neither taught nor chose the networks asked")
     warnings += _list_warnings(cases, dataset.labels, missing)
     return DatasetCheck(
         name=dataset.name,
@@ -176,15 +163,6 @@ def check_dataset(
         pairs=find_sides(dataset.labels).pairs,
         ignore=_ignore_summary(dataset.ignore, cases),
     )
-
-
-def _scored(checked: Sequence[tuple[CheckedCase, CaseDigest | None]]) -> Iterator[tuple[str, frozenset[str]]]:
-    """Yields the lists that a network may be scored on, as (what they are, SHA-256 of their scans), if not empty."""
-    lists = {name for case, _ in checked for name in case.lists}
-    for name in [name for name in ("test", "validation") if name in lists] or ["training"]:
-        images = frozenset(digest.image for case, digest in checked if digest is not None and name in case.lists)
-        if images:
-            yield f"{name} scans", images
 
 
 def _list_warnings(cases: list[CheckedCase], labels: tuple[str, ...], missing: list[str]) -> list[str]:

@@ -20,13 +20,14 @@ def warn_of_seen_scans(dataset: Dataset, listed: _Hashed, unlabelled: _Hashed, e
     """Warns of scans that a training learns from and that are validation or test scans too, or copies of some.
 
     Likewise of test scans that are validation scans, which choose the best epoch, or from which teachers or earlier
-    weights have learned.
+    weights have learned, or that chose these.
 
     Args:
         dataset: the data set.
         listed: its training and validation cases, each once, with their digests.
         unlabelled: scans without labels that the training learns from, with their digests; none is a copy of those.
-        earlier: SHA-256 of the scans from which the networks had learned that the training builds on.
+        earlier: SHA-256 of the scans from which the networks had learned that the training builds on, or that chose
+            them.
     """
     validated, trained = ({case.name for case in cases} for cases in (dataset.validation, dataset.training))
     if twice := sorted(validated & trained):
@@ -51,8 +52,8 @@ def warn_of_seen_scans(dataset: Dataset, listed: _Hashed, unlabelled: _Hashed, e
         _warn("validation scans, which choose the best epoch, are test scans too, or copies of some", tested, choosing)
         if seen := [name for name, sha256 in hashes.items() if sha256 in further]:
             _log.warning(
-                "what this training builds on, teachers or earlier weights, has learned from test scans, whose Dice is "
-                "then too high: %s; leave them out of the test list",
+                "what this training builds on, teachers or earlier weights, has learned from test scans or was chosen "
+                "by them, and their Dice is then too high: %s; leave them out of the test list",
                 joined_names(seen),
             )
 

@@ -9,7 +9,6 @@ from ...runtime.scans.names import joined_names
 from .learned_from import LearnedFrom
 
 Networks = Sequence[tuple[str, LearnedFrom]]
-_Found = Sequence[tuple[str, frozenset[str]]]  # names of networks, and scans
 
 
 def learned_by(paths: Iterable[Path]) -> Networks:
@@ -38,34 +37,32 @@ def held_out_doubts(networks: Networks, scored: frozenset[str], what: str, *, ch
 
 def _doubts(networks: Networks, scored: frozenset[str], what: str, *, choosing: bool) -> Iterator[str]:
     of_scored = f"of the {len(scored)} {what}, or copies of them, are"
-    if taught := [(name, found) for name, learned in networks if (found := learned.scans & scored)]:
+    for count, names, pronoun in _counted((name, learned.scans & scored) for name, learned in networks):
         yield (
-            f"{_count(taught)} {of_scored} among those from which {_names(taught)} learned, directly or through what "
-            f"taught {_pronoun(taught)}: their Dice is too high, and says nothing about new scans"
+            f"{count} {of_scored} among those from which {names} learned, directly or through what taught {pronoun}: "
+            "their Dice is too high, and says nothing about new scans"
         )
-    chose = [(name, found) for name, learned in networks if (found := learned.validation_scans & scored)]
-    if choosing and chose:
+    chose = ((name, learned.validation_scans & scored) for name, learned in networks if choosing)
+    for count, names, pronoun in _counted(chose):
         yield (
-            f"{_count(chose)} {of_scored} validation scans of {_names(chose)}: they chose the best epoch, and any "
-            "class offsets were fitted to them, so that their Dice is too high for new scans"
+            f"{count} {of_scored} validation scans of {names}, or of what taught {pronoun}: they chose the best epoch, "
+            "and any class offsets were fitted to them, so that their Dice is too high for new scans"
         )
-    unknown = [(name, scored) for name, learned in networks if not learned.knows_all and not learned.scans & scored]
-    if unknown:
+    for _, names, pronoun in _counted((name, scored) for name, learned in networks if not learned.knows_all):
         yield (
-            f"not every scan is recorded from which {_names(unknown)}, or what taught {_pronoun(unknown)}, learned: "
-            f"the {what} are not known to be held out"
+            f"not every scan is recorded from which {names}, or what taught {pronoun}, learned: the {what} are not "
+            "known to be held out"
         )
 
 
-def _count(found: _Found) -> int:
-    """Returns the number of different scans."""
-    return len(frozenset[str]().union(*(scans for _, scans in found)))
+def _counted(found: Iterable[tuple[str, frozenset[str]]]) -> Iterator[tuple[int, str, str]]:
+    """Yields, for each set of scans but the empty one, their number, the names of the networks, and their pronoun.
 
-
-def _names(found: _Found) -> str:
-    """Returns the names with commas between them, each once: a network may teach and be started from."""
-    return joined_names(dict.fromkeys(name for name, _ in found))
-
-
-def _pronoun(found: _Found) -> str:
-    return "it" if len(found) == 1 else "them"
+    A name comes once: a network may teach and be started from.
+    """
+    networks: dict[frozenset[str], list[str]] = {}
+    for name, scans in found:
+        networks.setdefault(scans, []).append(name)
+    for scans, names in networks.items():
+        if scans:
+            yield len(scans), joined_names(dict.fromkeys(names)), "it" if len(names) == 1 else "them"

@@ -26,7 +26,8 @@ class LearnedFrom(msgspec.Struct, frozen=True):
         validation_hash: SHA-256 over the content of its validation cases.
         scans: SHA-256 of the image files of scans that the network has learned from: those of its own training, with
             and without labels, and those from which its teachers and the weights that it started from had learned.
-        validation_scans: SHA-256 of the image files of its own training's validation cases, which chose its best epoch.
+        validation_scans: SHA-256 of the image files of validation scans, which chose its best epoch: those of its own
+            training, and those of its teachers and of the weights that it started from.
         knows_all: whether ``scans`` and ``validation_scans`` have every such scan.
         class_offsets: whether it has class offsets, which were fitted to the validation cases.
     """

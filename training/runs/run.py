@@ -14,6 +14,7 @@ from ...runtime.errors import InputError, UsageError
 from ...runtime.files.atomic import atomic_write, make_folder
 from ...runtime.files.system_files import is_file
 from ...runtime.files.temporaries import remove_leftovers
+from ...runtime.files.text import read_utf8
 from ...runtime.files.toml import read_toml
 from .best_weights import BestWeights
 from .inner_runs import RUN_CONFIG, run_advice
@@ -207,17 +208,26 @@ class Run:
 
     def _columns(self) -> list[str]:
         """Returns the columns of the metrics so far, including those that are empty in every row."""
-        if not self.metrics.exists():
-            return []
-        with self.metrics.open(newline="", encoding="utf-8") as file:
-            return next(csv.reader(file), [])
+        return next(csv.reader(self._metrics_lines()), [])
 
     def rows(self) -> list[dict[str, str]]:
-        """Returns the metrics as one mapping of column → text per epoch, without empty cells."""
+        """Returns the metrics as one mapping of column → text per epoch, without empty cells.
+
+        Raises:
+            InputError: the file cannot be read, or another program has changed its form.
+        """
+        found = [*csv.DictReader(self._metrics_lines())]
+        if not all(_is_epoch(row) for row in found):
+            raise InputError(
+                f'{self.metrics.name} in "{self.name}" is not as bedside writes it: a spreadsheet may have saved it; '
+                "restore it from a backup"
+            )
+        return [{key: value for key, value in row.items() if value} for row in found]
+
+    def _metrics_lines(self) -> list[str]:
         if not self.metrics.exists():
             return []
-        with self.metrics.open(newline="", encoding="utf-8") as file:
-            return [{key: value for key, value in row.items() if value} for row in csv.DictReader(file)]
+        return read_utf8(self.metrics, f'{self.metrics.name} in "{self.name}"').splitlines()
 
     def last_loss(self) -> float:
         """Returns the mean loss of the last recorded epoch; NaN without epochs."""
@@ -246,6 +256,17 @@ class Run:
         """
         epoch = self.best_weights().epoch
         return next((row for row in self.rows() if row["epoch"] == str(epoch)), {})
+
+
+def _is_epoch(row: dict[Any, Any]) -> bool:
+    """Whether a row of the metrics has an epoch and numbers alone; a missing figure is empty."""
+    try:
+        int(row["epoch"])
+        for value in filter(None, row.values()):
+            float(value)
+    except (KeyError, TypeError, ValueError):  # TypeError: more cells than columns, or fewer
+        return False
+    return True
 
 
 def _without_none(value: Any) -> Any:

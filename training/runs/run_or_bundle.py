@@ -6,8 +6,24 @@ from pathlib import Path
 
 from ...runtime.bundles.manifest import MANIFEST_NAME
 from ...runtime.errors import InputError
+from ...runtime.files.folder_replacement import restore_moved_folder
 from ...runtime.scans.file_kind import BUNDLE, FileKind, has_nifti_magic, kind_of_file
+from ...runtime.shortage import raise_shortage
 from .inner_runs import RUN_CONFIG, run_advice
+
+
+def restore_replaced(path: Path) -> None:
+    """Moves a bundle back to its path whose replacement was killed half-way, if nothing is there now.
+
+    Raises:
+        InputError: it cannot be moved.
+        ResourceError: file descriptors ran out, or the disk failed.
+    """
+    try:
+        restore_moved_folder(path.resolve())
+    except OSError as error:
+        raise_shortage(error, f'"{path.name}"')
+        raise InputError(f'"{path.name}" cannot be opened: {error.strerror}; check the path and permissions') from None
 
 
 def is_bundle(path: Path) -> bool:
@@ -16,6 +32,7 @@ def is_bundle(path: Path) -> bool:
     Raises:
         InputError: it is neither.
     """
+    restore_replaced(path)
     found = kind_of_file(path)
     if found == BUNDLE:
         return True

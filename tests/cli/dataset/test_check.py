@@ -5,12 +5,8 @@ import json
 import numpy as np
 import pytest
 from bedside.cli.main import run
-from bedside.runtime.bundles.bundle import Bundle
-from bedside.runtime.bundles.manifest_writer import write_manifest
-from bedside.runtime.files.hashing import file_sha256
 from bedside.runtime.scans.geometry import Grid
 from bedside.runtime.scans.nifti import write_volume
-from bedside.training.runs.learned_from import LearnedFrom
 
 SHAPE = (24, 20, 16)
 
@@ -201,29 +197,3 @@ def test_the_lists_of_the_real_data_are_read_cleanly(real_data, tmp_path):
         (tmp_path / f"{name}.json").write_text(json.dumps({"labels": content["labels"], **kept}))
         words = ["--task", str(real_data / name / "task.toml"), "-q"]
         assert run(["dataset", "check", str(tmp_path / f"{name}.json"), *words]) == 0
-
-
-def test_scans_that_a_bundles_network_has_seen_are_counted(dataset, tiny_bundle, capfd):
-    check = ["dataset", "check", str(dataset), "--seen-by", str(tiny_bundle), "--json"]
-    assert run(check) == 6
-    told = json.loads(capfd.readouterr().out)
-    assert told["warnings"] == [
-        f"not every scan is recorded from which {tiny_bundle.name}, or what taught it, learned: the training scans are "
-        "not known to be held out"
-    ]
-    with Bundle.open(tiny_bundle) as bundle:
-        manifest = bundle.manifest
-    seen = frozenset({file_sha256(dataset / "case1.nii.gz")})
-    LearnedFrom(scans=seen, knows_all=True).save(tiny_bundle)
-    write_manifest(tiny_bundle, manifest)
-    assert run(check) == 6
-    (told,) = json.loads(capfd.readouterr().out)["warnings"]
-    assert told.startswith("1 of the 2 training scans, or copies of them, are among those from which ")
-    LearnedFrom(scans=frozenset({"ab" * 32}), knows_all=True).save(tiny_bundle)
-    write_manifest(tiny_bundle, manifest)
-    assert run(check) == 0
-
-
-def test_a_network_that_is_none_is_refused_before_any_case_is_read(dataset, capfd):
-    assert run(["dataset", "check", str(dataset), "--seen-by", str(dataset)]) == 3
-    assert "expected a run directory or a bundle" in capfd.readouterr().err

@@ -107,6 +107,7 @@ def test_plans_without_a_translation_are_refused_by_name(tmp_path, content, mess
     ("change", "message"),
     [
         ({"labels": {"background": 0, "whole": [1, 2], "core": 2}}, '"whole" is a region of several labels'),
+        ({"labels": {"background": 0, "liver": []}}, 'the label "liver" has no value; expected a number'),
         ({"labels": {"background": 0, "fat": 2}}, r"expected labels 0, 1, …, got \[0, 2\]"),
         ({"channel_names": {"0": "T1", "1": "T2"}}, "2 input channels; bedside gives one image"),
     ],

@@ -14,6 +14,8 @@ from bedside.runtime import Bundle, BundleError, Segmenter, open_engine, write_m
 from bedside.runtime.engine_selection import engine_choice
 from bedside.runtime.engines.open_vino import import_openvino
 from bedside.runtime.files.temporaries import moved_folder_name
+from bedside.training.runs.learned_from import LearnedFrom
+from bedside.training.runs.run_or_bundle import is_bundle
 
 
 def altered(path: Path) -> None:
@@ -101,11 +103,13 @@ def test_a_bundle_opened_by_a_relative_path_survives_a_change_of_folder(bundle_p
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there, nobody can tell whether a process still runs")
-def test_a_bundle_whose_replacement_was_killed_half_way_is_opened(bundle_path):
+@pytest.mark.parametrize("asked", [Bundle.open, LearnedFrom.of, is_bundle])
+def test_a_bundle_whose_replacement_was_killed_half_way_is_opened(bundle_path, asked):
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     aside = re.sub(r"-\d+-", f"-{process.pid}-", moved_folder_name(bundle_path.name), count=1)
     bundle_path.rename(bundle_path.with_name(aside))
+    asked(bundle_path)
     with Bundle.open(bundle_path) as bundle:
         assert bundle.task.name == "toy"
     assert bundle_path.is_dir()

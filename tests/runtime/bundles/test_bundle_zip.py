@@ -31,6 +31,15 @@ def test_a_zip_holds_the_same_and_leaves_nothing_behind(bundle_path, tmp_path, p
     assert not unpacked.parent.exists()
 
 
+def test_what_the_finder_of_macos_adds_to_a_zip_is_left_out(bundle_path, tmp_path):
+    archive = zipped(bundle_path, tmp_path / "toy.zip", "toy.bedside/")
+    with zipfile.ZipFile(archive, "a") as file:
+        for name in ("toy.bedside/.DS_Store", "__MACOSX/._toy.bedside", "__MACOSX/toy.bedside/._bundle.json"):
+            file.writestr(name, b"\0\5\x16\7")
+    with Bundle.open(archive) as bundle:
+        assert bundle.read("README.md") == b"# Toy\n"
+
+
 def test_flipped_bits_in_a_zip_are_refused_or_change_nothing(bundle_path, tmp_path):
     archive = zipped(bundle_path, tmp_path / "toy.zip")
     content = archive.read_bytes()

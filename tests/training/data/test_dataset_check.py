@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from bedside.runtime.errors import InputError
-from bedside.runtime.files.hashing import file_sha256
 from bedside.training.data.dataset_check import check_dataset
 
 from .cubes import GRID, CubesFolder, findings, scan, truth, with_nan
@@ -125,23 +124,3 @@ def test_pairs_of_left_and_right_are_told_and_are_no_warning(tmp_path, cubes_tas
     found = cubes.check(cubes_task.replaced(labels=labels), labels=labels)
     assert found.pairs == (("left ear", "right ear"),)
     assert found.exit_code == 0
-
-
-def test_scans_that_are_not_held_out_are_warned_of_by_list(cubes, cubes_task):
-    def hashes(*names):
-        return frozenset(file_sha256(cubes.path / f"{name}.nii.gz") for name in names)
-
-    def asked(images, what):
-        seen.append((what, images))
-        return [f"doubts of {what}"] if what != "validation scans" else []
-
-    seen = []
-    found = cubes.check(cubes_task, held_out=asked)
-    assert seen == [("training scans", hashes("fine"))]
-    assert (found.warnings, found.notes, found.exit_code) == (("doubts of training scans",), (), 6)
-    seen = []
-    cubes.add("new", to="test").add("nan", image=with_nan(scan()), to="validation").add("other", to="validation")
-    found = cubes.check(cubes_task, held_out=asked)
-    assert seen == [("test scans", hashes("new")), ("validation scans", hashes("nan", "other"))]
-    assert found.warnings == ("doubts of test scans",)
-    assert found.notes == ("the 2 validation scans are held out: they neither taught nor chose the networks asked",)

@@ -82,8 +82,8 @@ def test_validation_scans_that_are_test_scans_have_chosen_the_epoch(warned):
 def test_test_scans_from_which_a_teacher_learned_are_named_whatever_their_size(warned):
     said = warned({"a": "one"}, test={"t": "a scan of its own size", "s": "six"}, earlier=["a scan of its own size"])
     assert said == [
-        "what this training builds on, teachers or earlier weights, has learned from test scans, whose Dice is then "
-        "too high: t; leave them out of the test list"
+        "what this training builds on, teachers or earlier weights, has learned from test scans or was chosen by "
+        "them, and their Dice is then too high: t; leave them out of the test list"
     ]
 
 

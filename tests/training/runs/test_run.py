@@ -61,6 +61,36 @@ def test_metrics_of_repeated_epochs_are_replaced(tmp_path, config):
     assert run.rows() == [{"epoch": "0", "loss": "3"}, {"epoch": "1", "loss": "1.5"}]
 
 
+def test_metrics_that_an_editor_saved_with_a_byte_order_mark_are_read(tmp_path, config):
+    run = Run.create(tmp_path / "run", config, resume=False)
+    run.log(0, {"loss": 3.0})
+    run.metrics.write_bytes(b"\xef\xbb\xbf" + run.metrics.read_bytes().replace(b"\n", b"\r\n"))
+    run.log(1, {"loss": 2.0})
+    assert run.rows() == [{"epoch": "0", "loss": "3"}, {"epoch": "1", "loss": "2"}]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"epoch;loss\n0;3\n", b"epoch,loss\nx,3\n", b'epoch,loss\n0,"0,5"\n', b"epoch,loss\n0,0,5\n", b"loss\n3\n"],
+)
+def test_metrics_that_a_spreadsheet_saved_in_another_form_are_refused(tmp_path, config, content):
+    run = Run.create(tmp_path / "run", config, resume=False)
+    run.start()
+    run.metrics.write_bytes(content)
+    for read in (run.rows, run.best_row, run.last_loss, lambda: run.log(1, {"loss": 1.0})):
+        with pytest.raises(InputError, match=r'metrics\.csv in "run" is not as bedside writes it: .* restore it'):
+            read()
+    assert run.metrics.read_bytes() == content
+
+
+def test_metrics_in_another_encoding_are_refused(tmp_path, config):
+    run = Run.create(tmp_path / "run", config, resume=False)
+    run.start()
+    run.metrics.write_bytes(b"epoch,loss\n0,\xff\n")
+    with pytest.raises(InputError, match=r'metrics\.csv in "run" is not valid: expected UTF-8 text'):
+        run.rows()
+
+
 @pytest.mark.parametrize("content", [None, "not toml [", 'model = "x"', "\x00\xff"])
 def test_a_folder_that_is_no_run_is_refused(tmp_path, content):
     if content is not None:
