@@ -91,7 +91,7 @@ def float32(name: str, value: Any) -> float:
     Raises:
         UsageError: anything else.
     """
-    return number(name, value, accepts=lambda given: abs(given) <= _LARGEST_FLOAT32)
+    return number(name, value, "a finite number that float32 can hold", lambda given: abs(given) <= _LARGEST_FLOAT32)
 
 
 def overlap_share(name: str, value: Any) -> float:

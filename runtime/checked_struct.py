@@ -29,8 +29,8 @@ class CheckedStruct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             given = getattr(self, name)
             try:
                 converted = msgspec.convert(_plain(given), kind)
-            except (msgspec.ValidationError, TypeError, AttributeError, RecursionError) as error:
-                # objects that only resemble lists or mappings raise the last three
+            except (msgspec.ValidationError, UnicodeEncodeError, TypeError, AttributeError, RecursionError) as error:
+                # text that UTF-8 cannot hold raises the second, objects that only resemble lists or mappings the others
                 raise FieldError(f"{name}: {_reason(error, given, kind)}") from None
             if converted is not given:
                 msgspec.structs.force_setattr(self, name, converted)

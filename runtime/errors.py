@@ -15,6 +15,7 @@ _COLOUR = re.compile(r"\x1b\[[0-9;:]*m")  # torch emphasises parts of its messag
 _WITHOUT_SEGMENT_OPTIONS = (
     (r"choose one \(--volume[^)]*\)", "store the one to use as a 3D file"),
     (r"choose one \(--use-[^)]*\)", "correct the header, or export the scan again"),
+    (r"use the sform \(--use-sform\) or correct", "correct"),
     (r"to segment its series, [^;]* \(Python\), or convert it ", "convert its series "),
     (r", or [^,;]* \(--[^)]*\)", ""),
     (r" \(--[^)]*\)", ""),

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .labels.best_class import label_dtype
-from .labels.restore import CHUNK_VOXELS
 from .labels.restore_sheared import SEARCH_BYTES
 from .memory.memory_limit import MemoryBudget
 from .preprocessing.body import MARGIN_VOXELS
+from .preprocessing.neighbours import CHUNK_VOXELS
 from .preprocessing.plausibility import check_extent
 from .preprocessing.preprocess import PREPARING_BYTES
 from .preprocessing.voxel_mapping import MAPPING_BYTES

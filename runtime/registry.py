@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 Row = TypeVar("Row")
+_log = logging.getLogger("bedside.registry")
 
 
 class Registry(Mapping[str, Row], Generic[Row]):
@@ -51,6 +53,16 @@ class Registry(Mapping[str, Row], Generic[Row]):
         if isinstance(name, str) and name in self._rows:  # without a look at the installed packages
             return self._rows[name]
         return self[arguments.known(self._kind, name, self)]
+
+    def working(self) -> Iterator[tuple[str, Row]]:
+        """Yields name and row of each, this package's first; logs and leaves out a plug-in that is broken."""
+        for name in self:
+            try:
+                row = self[name]
+            except UsageError as error:
+                _log.warning("%s", error)
+                continue
+            yield name, row
 
     def __getitem__(self, name: str) -> Row:
         if name in self._rows:

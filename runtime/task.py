@@ -79,6 +79,8 @@ class Intensity(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=
             if not (self.clip_percentiles and self.clip == (0, 100)) or self.scale_to or self.subtract is not None:
                 raise FieldError("intensity: standardise goes with clip (0, 100) in percentiles and nothing else")
             return
+        if self.scale_to is not None and self.scale_to[0] == self.scale_to[1]:
+            raise FieldError(f"intensity.scale_to: expected two different values, got {self.scale_to[0]:g} twice")
         standardises = self.subtract is not None and bool(self.divide)
         if (self.subtract is None) != (self.divide is None) or (self.scale_to is not None) == standardises:
             raise FieldError("intensity: give either scale_to, or subtract together with a non-zero divide")

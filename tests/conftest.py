@@ -20,6 +20,7 @@ from bedside.runtime import BedsideError, Manifest, Task, write_manifest
 from bedside.runtime.bundles.golden_files import GOLDEN_FILES
 from bedside.runtime.bundles.manifest import Provenance, TensorSpec
 from bedside.runtime.bundles.variant import Variant
+from bedside.runtime.engines import ENGINES
 from bedside.runtime.labels.probabilities import softmax, to_levels
 from bedside.runtime.task import Intensity, Modality
 from bedside.teacher import TEACHERS
@@ -255,7 +256,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
 
     def install(folder: Path) -> None:
         monkeypatch.syspath_prepend(folder)
-        for registry in (STUDENTS, TEACHERS):
+        for registry in (STUDENTS, TEACHERS, ENGINES):
             monkeypatch.setattr(registry, "_entries", None)  # searched once in a process otherwise
 
     return install

@@ -14,7 +14,7 @@ ThreadsOption = Annotated[
         "--threads",
         min=1,
         max=MOST_THREADS,
-        help="CPU threads, of all workers and streams together.",
+        help="CPU threads, of all workers and streams together; a worker has one at least.",
         show_default="all",
     ),
 ]

@@ -14,7 +14,7 @@ from pathlib import Path
 import typer
 
 from ...runtime.bundles.outputs import check_outside_bundles
-from ...runtime.errors import BedsideError, BundleError, InputError
+from ...runtime.errors import BedsideError, BundleError, InputError, ResourceError
 from ...runtime.shortage import raise_shortage
 
 _MISSING = (errno.ENOENT, errno.ENOTDIR)
@@ -66,14 +66,25 @@ def _bundle(value: Path | list[Path] | None) -> Path | list[Path] | None:
     return _checked(value, BundleError)
 
 
+def _check_no_loop(path: Path) -> None:
+    """Refuses a link that leads back to itself, where nothing can be written, before code that follows links."""
+    try:
+        path.stat()
+    except OSError as error:  # whatever else it says, whoever writes there reports it
+        if error.errno == errno.ELOOP:
+            raise ResourceError(f'"{path.name}": cannot be written ({error.strerror}); choose another path') from None
+
+
 def _output(value: Path | None) -> Path | None:
     if value is not None:
+        _check_no_loop(value)
         check_outside_bundles(value)
     return _named(value)
 
 
 def _new_bundle(value: Path | None) -> Path | None:
     if value is not None:
+        _check_no_loop(value)
         check_outside_bundles(Path(os.path.realpath(value)).parent)  # it may replace a bundle
     return _named(value)
 

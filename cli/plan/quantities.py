@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 
@@ -12,7 +13,7 @@ from ...runtime.shown_value import shown
 _BYTES = {"MB": 1e6, "GB": 1e9, "MiB": 2.0**20, "GiB": 2.0**30, "M": 1e6, "G": 1e9}
 _WATTS = {"": 1.0, "W": 1.0, "mW": 1e-3}
 _NUMBER = r"\d+(?:\.\d+)?"
-_SCAN = re.compile(rf"(\d+)x(\d+)x(\d+)@({_NUMBER})x({_NUMBER})x({_NUMBER})")
+_SCAN = re.compile(rf"(\d{{1,6}})x(\d{{1,6}})x(\d{{1,6}})@({_NUMBER})x({_NUMBER})x({_NUMBER})")
 
 
 def size(option: str, text: str) -> int:
@@ -48,4 +49,7 @@ def _quantity(option: str, text: str, units: Mapping[str, float], example: str) 
     factor = None if found is None else units.get(found[2], folded.get(found[2].lower()))
     if found is None or factor is None:
         raise UsageError(f"{option}: expected a quantity like {example}, got {shown(text)}")
-    return float(found[1]) * factor
+    value = float(found[1]) * factor
+    if not math.isfinite(value):
+        raise UsageError(f"{option}: expected a quantity like {example}, got a number that is too large")
+    return value

@@ -11,7 +11,7 @@ from ...distill import STUDENTS, build_student
 from ...distill.students.measured import StudentComparison, comparison_for, measured_students
 from ...export.gate.overlap import DEFAULT_OVERLAP
 from ...export.onnx_graphs.onnx_export import student_to_onnx
-from ...runtime.engines import ENGINES, Precision
+from ...runtime.engines import Precision, engine_entries
 from ...runtime.errors import BundleError, MissingExtraError, UsageError
 from ...runtime.task import Task
 from ..terminal.console import Advance
@@ -37,7 +37,8 @@ def planned_students(names: Sequence[str], tasks: Sequence[Task], advance: Advan
         UsageError: no student has this name.
         MissingExtraError: a package of the extras ``train`` or ``export`` is not installed.
     """
-    chosen = list(dict.fromkeys(name for given in names for name in (STUDENTS if given == ALL else [given])))
+    every = [name for name, _ in STUDENTS.working()] if ALL in names else []
+    chosen = list(dict.fromkeys(name for given in names for name in (every if given == ALL else [given])))
     windows = dict.fromkeys(
         (name, STUDENTS.find(name).patch_rule.covering(task.patch.dhw)) for name in chosen for task in tasks
     )
@@ -91,6 +92,6 @@ def _bytes_per_weight(precision: Precision) -> int:
 
 
 def _runnable() -> Iterator[tuple[str, Precision]]:
-    for engine in ENGINES:
-        for precision in ENGINES[engine].precisions:
+    for engine, entry in engine_entries():
+        for precision in entry.precisions:
             yield engine, precision

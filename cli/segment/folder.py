@@ -19,11 +19,12 @@ from ...runtime.engines import CPU
 from ...runtime.errors import ExitCode, InputError, UsageError
 from ...runtime.files.sole_process import sole_process
 from ...runtime.record import Machine, Outcome, Setup
-from ...runtime.scans.names import has_nifti_ending, label_map_name, nifti_files, stem
+from ...runtime.scans.names import FIRST_CHANNEL, has_nifti_ending, label_map_name, nifti_files, split_channel, stem
 from ..terminal.console import Advance, Console
 from .folder_scan import FolderScan
 from .job import SegmentJob
 from .journal import JOURNAL_NAME, Journal
+from .output import SEG_SUFFIX
 from .patients import folders_left_out, scans_of_patients
 
 if TYPE_CHECKING:
@@ -112,14 +113,31 @@ def find_cases(scans: Path, outputs: Path) -> list[FolderScan]:
     """Returns the scans of a folder by name, each with its output; raises the errors of `segment_folder`."""
     if outputs.resolve() == scans.resolve():
         raise UsageError("-i and -o are the same folder; the label maps would replace the scans")
-    if has_nifti_ending(outputs.name) or (outputs.exists() and not outputs.is_dir()):
+    if has_nifti_ending(outputs.name) or outputs.suffix == SEG_SUFFIX or (outputs.exists() and not outputs.is_dir()):
         raise UsageError(f'-i is a folder, so -o must be one too; got "{outputs.name}"')
     check_outside_bundles(outputs)
     found = nifti_files(scans)
+    _check_one_channel(scans, [stem(file.name) for file in found])
     cases = [FolderScan(path, outputs / label_map_name(stem(path.name))) for path in found]
     cases = cases or scans_of_patients(scans, outputs)
     _check_apart(cases)
     return cases
+
+
+def _check_one_channel(folder: Path, names: Sequence[str]) -> None:
+    """Refuses several channels of one patient, in nnU-Net's naming, which would be taken for patients.
+
+    Raises:
+        InputError: a scan has a second channel.
+    """
+    there = {*names}
+    for name in names:
+        found = split_channel(name)
+        if found is not None and found[1] > 0 and f"{found[0]}{FIRST_CHANNEL}" in there:
+            raise InputError(
+                f'"{folder.name}" holds several channels of "{found[0]}" ("{name}"), and bundles take one: leave the '
+                f"files that end in {FIRST_CHANNEL} alone in the folder"
+            )
 
 
 def _check_apart(cases: Sequence[FolderScan]) -> None:

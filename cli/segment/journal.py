@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -14,6 +15,8 @@ from ...runtime.scans.names import JOURNAL_NAME, joined_names, label_map_name, s
 from ...runtime.shortage import raise_shortage
 from .folder_scan import FolderScan
 from .output import is_damaged, is_own_label_map
+
+_SWITCHED_OFF = {"skip_air": "--no-skip-air", "use_locator": "--no-locator"}  # field → option that makes it false
 
 
 class LabelMap(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -76,7 +79,7 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             return self
         try:
             earlier = msgspec.json.decode(path.read_bytes(), type=Journal)
-        except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OSError) as error:
             raise_shortage(error, f"{JOURNAL_NAME} in the output folder")
             if force:
                 return self
@@ -84,14 +87,14 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
                 f"{JOURNAL_NAME} in the output folder cannot be read ({error}); --force begins anew"
             ) from None
         changed = _difference(earlier.setup, self.setup)
-        if changed and not force:
+        label_maps = {**_written(earlier.cases), **earlier.label_maps}  # earlier versions wrote the outcomes alone
+        if changed and not force and (label_maps or earlier.begun):
             raise UsageError(
                 f'"{folder.name}" holds label maps made otherwise ({changed}); choose another folder, or make all of '
                 "them anew (--force)"
             )
         anew = {case.label_map for case in cases} if force else set[str]()
         kept = {name: outcome for name, outcome in earlier.cases.items() if _label_map_of(name) not in anew}
-        label_maps = {**_written(earlier.cases), **earlier.label_maps}  # earlier versions wrote the outcomes alone
         return msgspec.structs.replace(self, cases={} if changed else kept, label_maps=label_maps, begun=earlier.begun)
 
     def unfinished(self, cases: Sequence[FolderScan]) -> list[FolderScan]:
@@ -192,8 +195,25 @@ def _difference(earlier: Setup, now: Setup) -> str:
         return f"bedside {earlier.bedside}"
     for name, value in now.options.items():
         if earlier.options.get(name) != value:
-            return f"{name} {earlier.options.get(name)}"
+            return _made(name, earlier.options.get(name))
     return ""
+
+
+def _made(field: str, value: Any) -> str:
+    """Says how earlier label maps were made, by the command's own options.
+
+    Args:
+        field: name of the field of `SegmentJob.for_record`.
+        value: its value then.
+    """
+    if field == "prefer":
+        return f"with --use-{value}" if value else "without --use-sform and --use-qform"
+    if field == "postprocessing":
+        return "with other post-processing"
+    if field in _SWITCHED_OFF:
+        return f"{'without' if value else 'with'} {_SWITCHED_OFF[field]}"
+    option = f"--{field.replace('_', '-')}"
+    return f"without {option}" if value is None else f"with {option} {value}"
 
 
 def _digest(path: Path) -> str | None:

@@ -58,7 +58,7 @@ def check_record(record: Path, force: bool) -> None:
 
     try:
         msgspec.json.decode(record.read_bytes(), type=RunRecord)
-    except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OSError) as error:
         raise_shortage(error, f'--record "{record.name}"')
         raise UsageError(
             f'--record "{record.name}": expected nothing there, or an earlier record, got another file; choose another '

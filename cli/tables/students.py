@@ -55,12 +55,9 @@ def listed_students(num_classes: int, least_patch: DHW = LEAST_PATCH) -> list[Li
     Args:
         num_classes: output channels, background included.
         least_patch: voxels; each student's cost is that of the smallest patch it accepts which contains this box.
-
-    Raises:
-        UsageError: the package that brings a student cannot be imported.
     """
     listed: list[ListedStudent] = []
-    for name, spec in STUDENTS.items():
+    for name, spec in STUDENTS.working():
         patch = spec.patch_rule.covering(least_patch)
         listed.append(ListedStudent(name, spec, patch, _predicted_cost(spec, num_classes, patch)))
     return listed

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ...runtime.bundles.bundle import Bundle
-from ...runtime.engines import ENGINES, Precision
+from ...runtime.engines import ENGINES, Precision, engine_entries
 from ...runtime.errors import UsageError
 from ...runtime.labels.postprocess import Postprocessing
 from ...runtime.task import Task
@@ -99,8 +99,8 @@ def model_of_bundle(bundle: Bundle) -> PlannedModel:
     costs = {base: model_cost(bundle.read(file)) for base, files in counted.items() for file in files}
     left_out = {(variant.engine, variant.precision): variant for variant in manifest.left_out}
     variants: dict[tuple[str, Precision], PlannedVariant | str] = {}
-    for engine in ENGINES:
-        for precision in ENGINES[engine].precisions:
+    for engine, entry in engine_entries():
+        for precision in entry.precisions:
             cost = costs.get(quantized_format(precision) or "fp32")
             if not bundle.offers(engine, precision) or cost is None:
                 failed = left_out.get((engine, precision))

@@ -55,14 +55,8 @@ def available_engines() -> list[str]:
 
 
 def engine_entries() -> Iterator[tuple[str, EngineEntry]]:
-    """Yields name and row of every engine, the preferred one first; logs and leaves out a plug-in that is broken."""
-    for name in ENGINES:
-        try:
-            entry = ENGINES[name]
-        except UsageError as error:
-            _log.warning("%s", error)
-            continue
-        yield name, entry
+    """Returns name and row of every engine, the preferred one first; logs and leaves out a plug-in that is broken."""
+    return ENGINES.working()
 
 
 def engines_with_variants_for(engine: str) -> Iterator[str]:

@@ -8,6 +8,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TypeAlias
 
+from .. import arguments
 from ..errors import BundleError
 from ..shortage import raise_shortage
 
@@ -44,13 +45,14 @@ def model_bytes(model: Model) -> ModelBytes:
     """Returns a model's bytes; for the ``.xml`` of an IR, also those of the ``.bin`` in the same folder.
 
     Raises:
+        UsageError: a function returns something else.
         BundleError: a file cannot be read.
         ResourceError: file descriptors ran out, or the disk failed.
     """
     if isinstance(model, bytes):
         return ModelBytes(model)
     if not isinstance(model, Path):
-        return model()
+        return arguments.instance("model", model(), ModelBytes, "of a function that returns them")
     has_weights_file = ModelFormat.of(model.name) is ModelFormat.OPENVINO_IR
     return ModelBytes(_read(model), _read(model.with_suffix(".bin")) if has_weights_file else None)
 

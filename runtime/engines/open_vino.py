@@ -129,17 +129,13 @@ class OpenVinoEngine(BaseEngine[Any]):
 
     @staticmethod
     def devices() -> tuple[InferenceDevice, ...]:
-        """Returns the devices that OpenVINO lists, with the precisions that their capabilities name."""
+        """Returns the devices that OpenVINO lists, with the precisions that their capabilities name.
+
+        A device that it lists but cannot describe, for want of a sound driver, is left out; the log says why.
+        """
         core = openvino_core()
-        return tuple(
-            InferenceDevice(
-                name,
-                tuple(precision for precision, needed in _REQUIRED.items() if needed <= _capabilities(core, name)),
-                str(core.get_property(name, "FULL_DEVICE_NAME")),
-                "" if name == CPU else _driver(core, name),
-            )
-            for name in sorted(core.available_devices, key=lambda name: (name != CPU, name))
-        )
+        names = sorted(_listed(core), key=lambda name: (name != CPU, name))
+        return tuple(device for name in names if (device := _described(core, name)) is not None)
 
     def _run(self, slot: Any, patches: NDArray[np.float32]) -> NDArray[np.float32]:
         patches = patches if patches.flags.writeable else patches.copy()  # OpenVINO shares only writable memory
@@ -183,6 +179,28 @@ def _check_not_forked() -> None:
             "engine: OpenVINO ran in this program before the fork and would wait for ever for threads that only the "
             'parent has; start the process by "spawn" or "forkserver", or take the engine "onnxruntime"'
         )
+
+
+def _listed(core: Any) -> list[str]:
+    try:
+        return list(core.available_devices)
+    except Exception as error:  # the bindings raise RuntimeError and their own classes: of one plugin, for all devices
+        _log.warning("OpenVINO cannot list its devices, so its CPU alone is used: %s", first_line(error))
+        return [CPU]
+
+
+def _described(core: Any, name: str) -> InferenceDevice | None:
+    try:
+        capabilities = _capabilities(core, name)
+        return InferenceDevice(
+            name,
+            tuple(precision for precision, needed in _REQUIRED.items() if needed <= capabilities),
+            str(core.get_property(name, "FULL_DEVICE_NAME")),
+            "" if name == CPU else _driver(core, name),
+        )
+    except Exception as error:  # likewise
+        _log.warning("OpenVINO's device %s is left out, it cannot be asked: %s", name, first_line(error))
+        return None
 
 
 def _capabilities(core: Any, device: str) -> set[str]:

@@ -8,10 +8,11 @@ _SAID = re.compile(r"shared memory|/dev/shm|\bshm_open\b|\bbus error\b", re.IGNO
 
 SHARED_MEMORY_TOO_SMALL = (
     "the shared memory (/dev/shm) is too small; give the container more of it (docker run --shm-size=2g), "
-    "or use fewer processes: --workers 0, --devices 1"
+    "or use fewer processes (--workers, --devices)"
 )
 
 
 def is_shared_memory_error(error: BaseException) -> bool:
     """Whether a library failed for lack of shared memory, judged by its message: there is no error type for it."""
-    return isinstance(error, RuntimeError | OSError) and _SAID.search(str(error)) is not None
+    said = (error.strerror or "") if isinstance(error, OSError) else str(error)  # without the path, which may name it
+    return isinstance(error, RuntimeError | OSError) and _SAID.search(said) is not None

@@ -28,5 +28,5 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
     named = f'{what} "{path.name}"'
     try:
         return tomllib.loads(read_utf8(path, named))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: not TOML, or a number of thousands of digits
         raise InputError(f"{named} is not valid: {error}") from None

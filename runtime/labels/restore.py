@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from ..errors import InputError
-from ..preprocessing.neighbours import interpolate_in_place
+from ..preprocessing.neighbours import CHUNK_VOXELS, interpolate_in_place
 from ..preprocessing.resample import align, axes_along
 from ..preprocessing.voxel_mapping import differ_in_shear
 from ..windows.blend import ScoreBlock
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from ..scans.geometry import Grid
 
 Labels: TypeAlias = "NDArray[np.uint8] | NDArray[np.uint16]"
-
-CHUNK_VOXELS = 16_384  # voxels interpolated at a time: bounds memory when there are many classes
 
 
 class LabelRestorer:

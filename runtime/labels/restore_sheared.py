@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..preprocessing.neighbours import Neighbours, interpolate_in_place
+from ..preprocessing.neighbours import CHUNK_VOXELS, Neighbours, interpolate_in_place
 from ..preprocessing.voxel_mapping import Tile, VoxelMapping, along_axes_of
 from .best_class import best_class
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from ..scans.geometry import Grid
     from ..windows.blend import ScoreBlock
 
-_CHUNK_VOXELS = 16_384  # voxels interpolated at a time: bounds memory when there are many classes
 SEARCH_BYTES = 16  # per voxel of a block: its best class, and whether its cell has a single class
 
 
@@ -91,8 +90,8 @@ class _BlockScores:
         cells = planes[0] + rows[0] + x.lower
         labels = self._best[cells]
         unsettled = np.flatnonzero(~self._uniform[cells])
-        for start in range(0, len(unsettled), _CHUNK_VOXELS):
-            some = unsettled[start : start + _CHUNK_VOXELS]
+        for start in range(0, len(unsettled), CHUNK_VOXELS):
+            some = unsettled[start : start + CHUNK_VOXELS]
             corners = [plane[some] + row[some] for plane in planes for row in rows]
             low, high = (
                 self._between(corners, index[some], y.weight[some], z.weight[some]) for index in (x.lower, x.upper)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 POSITION_DECIMALS = 6  # voxels; hides the rounding of affines, so that mirrored files give identical results
 
+CHUNK_VOXELS = 16_384  # voxels interpolated at a time: bounds memory when there are many classes
+
 
 @dataclass(frozen=True)
 class Neighbours:

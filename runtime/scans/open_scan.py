@@ -48,7 +48,10 @@ def open_scan(
         return Scan(image_volume(scan, volume, prefer), replace_nan, cancel)
     if isinstance(scan, Volume | ScanSource):
         if volume is not None or prefer is not None:
-            raise UsageError("volume and prefer choose within a NIfTI file; this scan is open already")
+            raise UsageError(
+                "volume and prefer (--volume, --use-sform, --use-qform) choose within a NIfTI file, and this scan is "
+                "none, or is open already"
+            )
         return Scan(scan, replace_nan, cancel)
     if not arguments.is_path(scan):
         advice = "give an array and its affine to segment_array" if hasattr(scan, "__array__") else ""

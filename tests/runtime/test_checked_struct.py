@@ -34,6 +34,10 @@ def test_lists_names_and_numpy_scalars_become_the_declared_types():
         ({"size": (3, "4")}, "size: expected int, got str at [1]"),
         ({"colour": "blue"}, 'colour: expected grey, rgb, got "blue"'),
         ({"scale": "x"}, "scale: expected float | None, got str"),
+        (
+            {"planes": "\ud800"},
+            "planes: 'utf-8' codec can't encode character '\\ud800' in position 0: surrogates not allowed",
+        ),
         ({"planes": "axial"}, 'planes: expected all or a list, got "axial"'),
     ],
 )

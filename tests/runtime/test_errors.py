@@ -167,6 +167,10 @@ def test_a_message_without_a_better_line_gives_what_it_has(message, line):
             "they differ; choose one (--use-sform, --use-qform)",
             "they differ; correct the header, or export the scan again",
         ),
+        (
+            "sform has no inverse; use the sform (--use-sform) or correct the header",
+            "sform has no inverse; correct the header",
+        ),
         ("repair the scan, or replace them (--replace-nan V)", "repair the scan"),
         ("free memory (--memory-limit)", "free memory"),
         ("copy the file again", "copy the file again"),

@@ -54,6 +54,11 @@ def test_a_row_that_cannot_be_had_is_refused_by_name(shapes: Registry[int], name
         shapes.find(name)
 
 
+def test_rows_that_cannot_be_had_are_left_out_of_those_that_work(shapes: Registry[int], caplog) -> None:
+    assert list(shapes.working()) == [("cube", 6), ("ball", 1), ("prism", 5)]
+    assert [line.split()[1] for line in caplog.messages] == ['"wrong"', '"broken"', '"leaving"']
+
+
 def test_a_broken_package_does_not_disturb_the_other_rows(shapes: Registry[int]) -> None:
     assert "broken" in shapes
     assert shapes["ball"] == 1

@@ -153,6 +153,7 @@ def test_an_unknown_label_lists_the_labels():
         ('name = "two-kidneys"', "name = [" + "[" * 5000, "not valid"),
         ("divide = 80.0", "divide = 0.0", "scale_to"),
         ("divide = 80.0", "", "scale_to"),
+        ("subtract = 50.0\ndivide = 80.0", "scale_to = [0.5, 0.5]", "expected two different values, got 0.5 twice"),
         ("divide = 80.0", "divide = 80.0\nscale_to = [0.0, 1.0]", "scale_to"),
         ("subtract", "substract", "substract"),
         ('name = "two-kidneys"', "", "name"),

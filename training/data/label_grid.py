@@ -18,7 +18,7 @@ def on_image_grid(labels: Volume, image: Grid) -> Volume:
     Raises:
         InputError: the label map has another size, or a corner lies further from the image's than `TOLERANCE`.
     """
-    placed = along_axes_of(image, labels)
+    placed = reoriented_like(labels, image)
     if placed.grid.shape != image.shape:
         raise InputError(
             f"image and label map differ in size: {'×'.join(map(str, image.shape))} voxels against "
@@ -32,7 +32,7 @@ def on_image_grid(labels: Volume, image: Grid) -> Volume:
     return Volume(placed.data, image, labels.warnings)
 
 
-def along_axes_of(grid: Grid, labels: Volume) -> Volume:
+def reoriented_like(labels: Volume, grid: Grid) -> Volume:
     """Returns a label map whose axes have the order and the directions of a grid's, without interpolation.
 
     Other tools store label maps as LPS or RAS, whatever the scan's axes are.

@@ -14,7 +14,7 @@ from ...runtime.errors import InputError, without_segment_options
 from ...runtime.scans.geometry import Grid
 from ...runtime.scans.nifti_file import NiftiFile
 from ...runtime.scans.volume import Volume
-from ..data.label_grid import along_axes_of, distance_text, same_place
+from ..data.label_grid import distance_text, reoriented_like, same_place
 from ..data.organ_masks import OrganMasks, read_truth, truth_files
 from .metrics import CaseScores, evaluate_case
 from .pairing import Pair
@@ -53,7 +53,7 @@ def score_pair(pair: Pair, labels: Sequence[str] | None, tolerance_mm: float) ->
     truth = _read(pair.truth, pair.name, "truth")
     prediction = _read(pair.prediction, pair.name, "prediction")
     reoriented = prediction.grid.axes != truth.grid.axes
-    prediction = along_axes_of(truth.grid, prediction)
+    prediction = reoriented_like(prediction, truth.grid)
     _check_grids(prediction.grid, truth.grid, pair.name)
     ignored = None if pair.ignore is None else truth.data == pair.ignore
     scores = _scored(prediction, truth, labels, tolerance_mm, pair.name, ignored)

@@ -128,6 +128,23 @@ def test_no_command_writes_into_a_bundle_which_would_be_refused_with_another_fil
     assert {path.name for path in tmp_path.rglob("*")} == {"toy.bedside", "bundle.json", "bundle.sha256"}
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "phantom {loop}",
+        "export {data} -o {loop}",
+        "segment {data} -i {data} -o {loop}",
+        "segment {data} -i {data} -o {data}/x.nii.gz --record {loop}",
+        "segment {data} -i {data} -o {data}/x.dcm --sr {loop}",
+        "evaluate -p {data} -t {data} --compare {data} --csv {loop}",
+    ],
+)
+def test_an_output_that_is_a_link_to_itself_is_refused_in_words(tmp_path, capfd, words):
+    (tmp_path / "loop.nii.gz").symlink_to(tmp_path / "loop.nii.gz")
+    assert run(words.format(loop=tmp_path / "loop.nii.gz", data=tmp_path).split()) == 5
+    assert '"loop.nii.gz": cannot be written (Too many levels of symbolic links)' in capfd.readouterr().err
+
+
 def test_an_export_may_replace_the_bundle_itself(tmp_path, capfd):
     for name in ("bundle.json", "bundle.sha256"):
         (tmp_path / name).touch()

@@ -165,6 +165,24 @@ def test_students_are_planned_before_any_training(tmp_path, cube_task, capsys, m
     assert any("accuracy unknown" in line for line in content["unproven"])
 
 
+def test_what_another_package_brings_and_cannot_be_imported_stops_no_plan_and_no_list(
+    bundle_path, toy_students, installed, tmp_path, capsys
+):
+    metadata = tmp_path / "packages" / "dead-1.0.dist-info"
+    metadata.mkdir(parents=True)
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: dead\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(
+        "[bedside.engines]\ndead = gone:ROW\n[bedside.students]\ndead = gone:ROW\n"
+    )
+    installed(tmp_path / "packages")
+    assert run(["plan", str(bundle_path), *ORIN]) == 0
+    assert run(["plan", "--students", "all", "--task", "btcv", *ORIN]) == 0
+    assert run(["distill", "--student", "list"]) == 0
+    assert "dead" not in capsys.readouterr().out
+    assert run(["plan", "--students", "dead", "--task", "btcv", *ORIN]) == 2
+    assert 'student "dead" of the package dead cannot be imported' in capsys.readouterr().err
+
+
 @pytest.fixture
 def toy_students(monkeypatch, bundle_path):
     """Every student has the network of the toy bundle; a comparison on another task knows the Dice of two."""

@@ -22,13 +22,15 @@ def test_a_scan_is_voxels_and_millimetres():
     assert quantities.scan("--scan", "64×64×32@5×5×5") == (XYZ(64, 64, 32), (5.0, 5.0, 5.0))
 
 
-@pytest.mark.parametrize("text", ["3", "3 kg", "many"])
+@pytest.mark.parametrize("text", ["3", "3 kg", "many", "9" * 400 + "GB"])
 def test_no_size_is_refused(text):
     with pytest.raises(UsageError, match="--memory: expected a quantity like 3GB"):
         quantities.size("--memory", text)
 
 
-@pytest.mark.parametrize("text", ["", "512x512@1x1x1", "512x512x400", "axbxc@1x1x1", "5x5x5@1x1x1x1"])
+@pytest.mark.parametrize(
+    "text", ["", "512x512@1x1x1", "512x512x400", "axbxc@1x1x1", "5x5x5@1x1x1x1", "5" * 5000 + "x5x5@1x1x1"]
+)
 def test_no_scan_is_refused(text):
     with pytest.raises(UsageError, match="--scan: expected voxels and millimetres like 512x512x400@"):
         quantities.scan("--scan", text)

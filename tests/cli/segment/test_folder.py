@@ -80,6 +80,7 @@ def test_a_bundle_that_is_replaced_once_the_run_has_begun_stops_all(
         ("scans", [], "-i and -o are the same folder"),
         ("labels.nii.gz", [], "-o must be one too"),
         ("file", [], "-o must be one too"),
+        ("labels.dcm", [], "-o must be one too"),
         ("out", ["--record", "r.json"], "segment.json"),
         ("out", ["--binary-seg"], "--binary-seg, --sr and --rtstruct go with one DICOM series"),
         ("toy.bedside/out", [], r'expected a place outside the bundle "toy\.bedside"'),

@@ -70,6 +70,16 @@ def test_a_folder_without_scans_is_refused(bundle_path, tmp_path, run):
         run(bundle_path, tmp_path / "empty", tmp_path / "out")
 
 
+def test_channels_of_one_patient_are_not_taken_for_patients(bundle_path, tmp_path, cube, save, run):
+    (tmp_path / "images").mkdir()
+    for name in ("case_0000", "case_0001", "other_0000"):
+        save(tmp_path / "images" / f"{name}.nii.gz", cube(5))
+    with pytest.raises(InputError, match=r'holds several channels of "case" \("case_0001"\), and bundles take one'):
+        run(bundle_path, tmp_path / "images", tmp_path / "out")
+    (tmp_path / "images" / "case_0001.nii.gz").rename(tmp_path / "images" / "scan_0002.nii.gz")  # a number, no channel
+    assert run(bundle_path, tmp_path / "images", tmp_path / "out").exit_code == 0
+
+
 def test_endings_in_upper_case_count(bundle_path, tmp_path, cube, save, run, fat):
     (tmp_path / "scans").mkdir()
     save(tmp_path / "b.nii.gz", cube(5))

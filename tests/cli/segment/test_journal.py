@@ -185,15 +185,39 @@ def test_a_journal_that_tells_no_device_as_earlier_versions_wrote_it_is_gone_on_
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--precision", "int8"], "precision auto"),
-        (["--overlap", "0.5"], "overlap None"),
-        (["--largest-component", "all"], "postprocessing None"),
+        (["--precision", "int8"], r"\(with --precision auto\)"),
+        (["--overlap", "0.5"], r"\(without --overlap\)"),
+        (["--largest-component", "all"], r"\(with other post-processing\)"),
+        (["--use-qform"], r"\(without --use-sform and --use-qform\)"),
+        (["--no-skip-air"], r"\(without --no-skip-air\)"),
     ],
 )
 def test_label_maps_made_otherwise_are_not_mixed(bundle_path, scans, tmp_path, words, told, run):
     run(bundle_path, scans, tmp_path / "out")
     with pytest.raises(UsageError, match=told):
         run(bundle_path, scans, tmp_path / "out", *words)
+
+
+def test_a_run_that_wrote_no_label_map_does_not_bind_the_next(bundle_path, scans, tmp_path, run, fat):
+    kept = {path: path.read_bytes() for path in scans.iterdir()}
+    for path in kept:
+        path.write_bytes(b"no scan")
+    assert run(bundle_path, scans, tmp_path / "out").exit_code == 3
+    for path, content in kept.items():
+        path.write_bytes(content)
+    assert run(bundle_path, scans, tmp_path / "out", "--overlap", "0.25").exit_code == 0
+    assert fat(tmp_path / "out" / "a.nii.gz") > 0
+    with pytest.raises(UsageError, match=r"holds label maps made otherwise \(with --overlap 0\.25\)"):
+        run(bundle_path, scans, tmp_path / "out")
+
+
+@pytest.mark.parametrize("content", ["{", '{"x": ' + "[" * 100_000])
+def test_a_journal_that_is_none_is_refused_unless_all_is_made_anew(bundle_path, scans, tmp_path, content, run):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "segment.json").write_text(content)
+    with pytest.raises(InputError, match=r"segment\.json in the output folder cannot be read .*; --force begins anew"):
+        run(bundle_path, scans, tmp_path / "out")
+    assert run(bundle_path, scans, tmp_path / "out", "--force").exit_code == 0
 
 
 def test_the_same_post_processing_is_recognised(bundle_path, scans, tmp_path, segmented, run):

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from bedside.runtime import BundleError
+from bedside.runtime import BundleError, UsageError
 from bedside.runtime.engines.model_bytes import ModelBytes, ModelFormat, model_bytes
 
 
@@ -14,6 +14,11 @@ def test_bytes_files_and_functions_give_the_same_model(tmp_path):
     (tmp_path / "model.onnx").write_bytes(b"graph")
     expected = ModelBytes(b"graph")
     assert model_bytes(b"graph") == model_bytes(tmp_path / "model.onnx") == model_bytes(lambda: expected) == expected
+
+
+def test_a_function_that_returns_something_else_is_refused():
+    with pytest.raises(UsageError, match="model: expected a ModelBytes"):
+        model_bytes(lambda: b"graph")
 
 
 def test_an_ir_brings_the_weights_beside_it(tmp_path):

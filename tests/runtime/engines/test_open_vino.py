@@ -104,6 +104,38 @@ def test_a_device_that_is_not_there_or_lacks_the_precision_is_refused(model):
 
 
 @pytest.mark.usefixtures("mini_pc")
+def test_a_device_whose_driver_fails_is_left_out_and_stops_no_other(model, monkeypatch, caplog):
+    core = open_vino.openvino_core()
+    asked = core.get_property
+
+    def failing(device, name):
+        if device == "NPU":
+            raise RuntimeError("Exception from src/inference\nCheck 'ok' failed\nno compiler")
+        return asked(device, name)
+
+    monkeypatch.setattr(core, "get_property", failing)
+    assert [device.name for device in inference_devices("openvino")] == ["CPU", "GPU"]
+    assert "OpenVINO's device NPU is left out, it cannot be asked: " in caplog.text
+    assert open_engine("openvino", model, threads=1).device == "CPU"
+    with pytest.raises(UsageError, match='device: expected CPU, GPU, got "NPU"'):
+        open_engine("openvino", model, threads=1, device="NPU")
+
+
+@pytest.mark.usefixtures("mini_pc")
+def test_where_openvino_cannot_list_its_devices_the_cpu_is_used(monkeypatch, caplog):
+    core = open_vino.openvino_core()
+
+    class Failing(SimpleNamespace):
+        @property
+        def available_devices(self):
+            raise RuntimeError("Failed to load the plugin of the NPU")
+
+    monkeypatch.setattr(open_vino, "openvino_core", lambda: Failing(get_property=core.get_property))
+    assert [device.name for device in inference_devices("openvino")] == ["CPU"]
+    assert "OpenVINO cannot list its devices, so its CPU alone is used: Failed to load the plugin" in caplog.text
+
+
+@pytest.mark.usefixtures("mini_pc")
 def test_trials_measure_every_device(bundle_path):
     with Segmenter.load(bundle_path, "openvino", threads=1) as segmenter:
         tried = {str(trial.setting) for trial in segmenter.choice.trials}

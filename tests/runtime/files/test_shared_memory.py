@@ -19,3 +19,8 @@ def test_a_lack_of_shared_memory_is_recognised(error):
 @pytest.mark.parametrize("error", [RuntimeError("out of memory"), OSError(28, "No space left"), ValueError("/dev/shm")])
 def test_another_error_is_not(error):
     assert not is_shared_memory_error(error)
+
+
+def test_a_path_in_shared_memory_is_no_reason():
+    error = FileNotFoundError(2, "No such file or directory", "/dev/shm/shared memory study/scan.nii")
+    assert not is_shared_memory_error(error)

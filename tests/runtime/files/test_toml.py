@@ -10,7 +10,7 @@ def test_a_byte_order_mark_is_ignored(tmp_path):
     assert read_toml(tmp_path / "a.toml", "task file") == {"name": "liver"}
 
 
-@pytest.mark.parametrize("content", [b"name =", b"\xff\xfe", b"a = " + b"[" * 5000])
+@pytest.mark.parametrize("content", [b"name =", b"\xff\xfe", b"a = " + b"[" * 5000, b"a = " + b"1" * 5000])
 def test_what_is_no_toml_is_refused_by_name(tmp_path, content):
     (tmp_path / "a.toml").write_bytes(content)
     with pytest.raises(InputError, match=r'task file "a\.toml" is not valid'):

@@ -6,7 +6,7 @@ import pytest
 from bedside.runtime.errors import InputError
 from bedside.runtime.scans.geometry import Grid
 from bedside.runtime.scans.volume import Volume
-from bedside.training.data.label_grid import along_axes_of, on_image_grid
+from bedside.training.data.label_grid import on_image_grid, reoriented_like
 
 from .cubes import GRID, SHAPE, truth
 
@@ -57,4 +57,4 @@ def test_sizes_are_compared_along_the_images_axes():
 
 def test_voxels_are_reordered_and_never_interpolated():
     labels = Volume(truth(), GRID.reoriented("LPS"))
-    assert np.shares_memory(along_axes_of(GRID, labels).data, labels.data)
+    assert np.shares_memory(reoriented_like(labels, GRID).data, labels.data)
