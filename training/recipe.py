@@ -162,6 +162,8 @@ class Recipe(CheckedStruct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             raise FieldError(f"weight_decay: expected 0 or more, got {self.weight_decay:g}")
         if not 0 <= self.positive <= 1:
             raise FieldError(f"positive: expected a share of 0…1, got {self.positive:g}")
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise FieldError(f"betas: expected two of 0 or more and less than 1, got {self.betas}")
         for field in ("momentum", "average_weights", "auxiliary_alone"):
             if not 0 <= getattr(self, field) < 1:
                 raise FieldError(f"{field}: expected 0 or more and less than 1, got {getattr(self, field):g}")

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from bedside.benchmarks.shared.networks import mean_network, segment_test_cases
 from bedside.benchmarks.shared.plan import load_plan
 from bedside.benchmarks.shared.scores import evaluate_test_cases
+from bedside.runtime.errors import UsageError
 from plan import ARMS, ENSEMBLE, Plan, teachers_of, write_list
 
 if TYPE_CHECKING:
@@ -87,7 +88,11 @@ def trained_network(plan: Plan, out: Path, name: str, labelled: int, seed: int) 
     from bedside.distill.teacher import Teacher
 
     if name == ENSEMBLE:
-        return mean_network(teachers_runs(out, name, labelled)), plan.task
+        runs = teachers_runs(out, name, labelled)
+        tasks = [Teacher.open(run).task for run in runs]
+        if any(task.preparation != tasks[0].preparation or task.patch != tasks[0].patch for task in tasks):
+            raise UsageError("the teachers prepare scans differently, and the network of their mean needs one way")
+        return mean_network(runs), tasks[0]
     trained = Teacher.open(run_folder(out, name, labelled, seed) / "run")
     return trained.network, trained.task
 

@@ -1,6 +1,6 @@
 """Milliseconds per window of every bundle, engine and precision, and of torch: side by side, in several rounds.
 
-    python benchmarks/students/latency.py OUT STUDENT … --seed 0
+    python benchmarks/students/latency.py OUT STUDENT … --seeds 0 1
 
 Machines drift: a round measures every variant once, and the median over the rounds counts. Variants are opened one at a
 time, so that all of them fit into memory. ``torch fp32`` is the same network in torch eager, channels first, as MONAI
@@ -25,10 +25,10 @@ from bedside.distill import build_student
 from bedside.runtime import Bundle
 from bedside.runtime.engines import open_engine
 from numpy.typing import NDArray
-from plan import Plan, run_folder
+from plan import Plan, is_done, run_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 _ROUNDS = 3
 _SECONDS = 1.0  # of a variant's measurement in a round
@@ -71,13 +71,18 @@ def _calls(student: str, path: Path, threads: int) -> Iterator[tuple[str, Callab
     yield "torch fp32", infer
 
 
+def first_bundle(out: Path, student: str, seeds: Sequence[int]) -> Path:
+    """Returns the bundle of a student's first finished run, in the order of the seeds."""
+    return next(run_folder(out, student, seed) / "student.bedside" for seed in seeds if is_done(out, student, seed))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("students", nargs="+")
-    parser.add_argument("--seed", type=int, required=True, help="of the runs whose bundles are measured")
+    parser.add_argument("--seeds", type=int, nargs="+", required=True, help="the first with a finished run counts")
     given = parser.parse_args()
-    bundles = {name: run_folder(given.out, name, given.seed) / "student.bedside" for name in given.students}
+    bundles = {name: first_bundle(given.out, name, given.seeds) for name in given.students}
     threads = load_plan(given.out, Plan).threads
     torch.set_num_threads(threads)
     found = measure(bundles, threads)

@@ -70,7 +70,7 @@ def read_rows(out: Path) -> list[Row]:
             if dice.get(precision):
                 means = dice[precision]
                 spread = float(np.std(means, ddof=1)) if len(means) > 1 else None
-                size, speed = (cost.parameters, cost.flops / 1e9), share * milliseconds
+                size, speed = (cost.parameters, share * cost.flops / 1e9), share * milliseconds
                 gate = verdicts.get(variant, NO_VERDICT)
                 rows.append(
                     Row(student, engine, precision, *size, speed, float(np.mean(means)), spread, len(means), gate)

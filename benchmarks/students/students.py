@@ -53,14 +53,16 @@ def count_steps(plan: Plan, out: Path, students: Sequence[str]) -> None:
         file.write_text(json.dumps(known | steps_of_students(plan, added), indent=1))
 
 
-def measure_latencies(out: Path, students: Sequence[str], seed: int, threads: int) -> None:
-    """Measures all students side by side, unless that has been done for all of them."""
+def measure_latencies(out: Path, students: Sequence[str], seeds: Sequence[int], threads: int) -> None:
+    """Measures all students side by side, those of earlier calls too, unless that has been done for all of them."""
     file = out / "latency.json"
     known = json.loads(file.read_text()).keys() if file.exists() else set[str]()
-    finished = [name for name in dict.fromkeys([*known, *students]) if is_done(out, name, seed)]
+    every = sorted({*seeds, *(int(folder.name.rpartition("_")[2]) for folder in (out / "runs").glob("*_*"))})
+    asked = dict.fromkeys([*known, *students])
+    finished = [name for name in asked if any(is_done(out, name, seed) for seed in every)]
     if finished and not set(finished) <= set(known):
         program = Path(__file__).with_name("latency.py")
-        command = [sys.executable, program, out, *finished, "--seed", str(seed)]
+        command = [sys.executable, program, out, *finished, "--seeds", *map(str, every)]
         subprocess.run(command, check=True, env={**os.environ, "OMP_NUM_THREADS": str(threads)})
 
 
@@ -74,7 +76,7 @@ def main() -> None:
     count_steps(plan, out, given.students)
     runs = [(student, seed) for seed in given.seeds for student in given.students]
     failed = Students(out).run_all(runs, jobs=given.jobs, threads=given.threads, ended=lambda: None)
-    measure_latencies(out, given.students, given.seeds[0], given.threads)
+    measure_latencies(out, given.students, given.seeds, given.threads)
     write_report(out)
     print((out / "tables.md").read_text())
     if failed:

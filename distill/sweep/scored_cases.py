@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...runtime.engines import default_threads
-from ...runtime.errors import UsageError
+from ...runtime.errors import InputError, UsageError
 from ...training.data.case_check import ListedCase, check_cases, refuse_broken
 from ...training.data.dataset import Case, Dataset
 from ...training.runs.held_out import held_out_doubts, learned_by
@@ -50,12 +50,17 @@ class ScoredCases:
             SHA-256 of each image file.
 
         Raises:
-            InputError: a case cannot be used.
+            InputError: a case cannot be used, or none has an organ.
             ResourceError: memory does not suffice for a case.
         """
         listed = [ListedCase(case, (self.case_list,), ()) for case in self.cases]
         checked = check_cases(listed, labels, None, workers=default_threads())
         refuse_broken([case for case, _ in checked])
+        if not any(case.facts is not None and case.facts.volumes_ml for case, _ in checked):
+            raise InputError(
+                f"no {self.case_list} case has an organ in its label map, so a sweep has nothing to score; check the "
+                "label maps, or leave the list out"
+            )
         return frozenset(digest.image for _, digest in checked if digest is not None)
 
     def doubts(self, networks: Iterable[Path], images: frozenset[str]) -> tuple[str, ...]:

@@ -46,7 +46,8 @@ class SweepFailedError(BedsideError):
 
     def __init__(self, failed: Mapping[str, int]) -> None:
         ends = "; ".join(f'"{name}" {how_it_ended(code, "use fewer --jobs")}' for name, code in failed.items())
-        super().__init__(f"{ends}. Their own messages are above; add --resume to train them again")
+        again = "" if {*failed.values()} == {ExitCode.USAGE} else "; add --resume to train them again"
+        super().__init__(f"{ends}. Their own messages are above{again}")
         first = next(iter(failed.values()))
         self.exit_code = ExitCode(first) if first in set(ExitCode) else ExitCode.RESOURCE
 
@@ -121,6 +122,7 @@ def sweep_lambda(
     checks.optional(checks.callback, "started", started, "name", "number", "total")
     checks.optional(checks.callback, "scoring", scoring, "done", "total")
     scored = ScoredCases.of(dataset)
+    device = _scoring_device(device, cluster)
     check_precision_named(common)
     check_imitated(runs, common)
     check_steps(dataset, runs, common)
@@ -186,7 +188,8 @@ def _check_options(runs: Sequence[SweepRun], shared: Sequence[str], epochs: int 
     run = min(finished, key=lambda each: each.lam)  # with teachers, if any run has them
     planned = Run.open(run.path).config.recipe.epochs
     kept = ["--epochs", str(planned)] if (epochs or 0) > planned else []  # it is not made longer here
-    code = run_trainings({run.name: [*run.arguments(shared, resume=True), *kept]})[run.name]
+    words = [*run.arguments(shared, resume=True), *kept, "--device", "cpu"]  # it trains nothing
+    code = run_trainings({run.name: words})[run.name]
     if code == ExitCode.USAGE:
         raise UsageError(
             f'"{run.name}" was made with different options, see the message above; give the sweep the options of its '
@@ -200,6 +203,25 @@ def _check_options(runs: Sequence[SweepRun], shared: Sequence[str], epochs: int 
 def _counted(started: Started | None, before: int, total: int) -> Started | None:
     """Returns a callback for a part of the trainings that counts them all."""
     return None if started is None else lambda name, number, _: started(name, before + number, total)
+
+
+def _scoring_device(device: str, cluster: Cluster | None) -> str:
+    """Returns the device that this process scores on, which is to be known before the trainings, not after them.
+
+    A cluster's jobs may have a device that this machine lacks; then it takes what it has.
+
+    Raises:
+        UsageError: this machine has no such device, and the trainings run here.
+    """
+    from ...training.loop.hardware import make_fabric
+
+    try:
+        make_fabric(device, "32-true")
+    except UsageError:
+        if cluster is None:
+            raise
+        return "auto"
+    return device
 
 
 def _scorer(scored: ScoredCases, device: str) -> RunScorer:

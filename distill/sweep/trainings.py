@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from tempfile import TemporaryFile
+from typing import IO, Any, ClassVar
 
 from ...processes.child import bedside_command, end
 from ...processes.cluster import Cluster, run_on_cluster
@@ -24,6 +25,7 @@ Started = Callable[[str, int, int], None]
 
 _THREADS = "OMP_NUM_THREADS"
 _POLL_SECONDS = 0.2
+_OWN = "bedside: "  # at the start of a command's warnings and errors
 
 
 def run_trainings(
@@ -35,7 +37,8 @@ def run_trainings(
 ) -> dict[str, int]:
     """Runs trainings, ``jobs`` at a time; one that fails does not stop the others.
 
-    Their progress and messages go to this process's stderr; what they print on stdout is dropped. Any exception in
+    Their progress and messages go to this process's stderr, those of jobs to its log when they have ended, without
+    their progress; what they print on stdout is dropped. Any exception in
     this process (Ctrl-C, SIGTERM) ends the trainings, see `end`; they end too if this process is killed. Several at a
     time share the processor's cores, unless OMP_NUM_THREADS says how many each may use.
 
@@ -56,7 +59,7 @@ def run_trainings(
                 started(name, number, len(commands))
         items = [_Command(name, tuple(arguments)) for name, arguments in commands.items()]
         with closing(run_on_cluster(_Training(cluster.threads), items, cluster)) as ended:
-            return {command.name: code for command, code in ended}
+            return {command.name: _told(command, training) for command, training in ended}
     environment = dict(os.environ)
     if jobs > 1:
         environment.setdefault(_THREADS, str(max(1, default_threads() // jobs)))
@@ -91,6 +94,19 @@ class _Command:
 
 
 @dataclass(frozen=True)
+class _Ended:
+    """A training that has ended in a job.
+
+    Attributes:
+        code: as `run_trainings` returns it.
+        said: its warnings and errors, which the job's own log would take with it.
+    """
+
+    code: int
+    said: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class _Training:
     """Runs trainings in a job, each in a process of its own."""
 
@@ -99,31 +115,43 @@ class _Training:
     advice: ClassVar[str] = "give a job more memory or time"
 
     @contextmanager
-    def ready(self) -> Generator[Callable[[_Command, Any], int]]:
+    def ready(self) -> Generator[Callable[[_Command, Any], _Ended]]:
         yield self._train
 
-    def failed(self, item: _Command, reason: str) -> int:
-        _log.warning('"%s": %s', item.name, reason)
-        return ExitCode.RESOURCE
+    def failed(self, item: _Command, reason: str) -> _Ended:
+        return _Ended(ExitCode.RESOURCE, (reason,))
 
-    def _train(self, item: _Command, progress: Any) -> int:
-        child = _start(item.arguments, {**os.environ, _THREADS: str(self.threads)})
-        try:
-            while child.poll() is None:
-                time.sleep(_POLL_SECONDS)
-        except BaseException:
-            end([child])
-            raise
-        finally:
-            code = _closed(child)
-        return code
+    def _train(self, item: _Command, progress: Any) -> _Ended:
+        with TemporaryFile() as messages:
+            child = _start(item.arguments, {**os.environ, _THREADS: str(self.threads)}, messages)
+            try:
+                while child.poll() is None:
+                    time.sleep(_POLL_SECONDS)
+            except BaseException:
+                end([child])
+                raise
+            finally:
+                code = _closed(child)
+            messages.seek(0)
+            lines = messages.read().decode("utf-8", "replace").splitlines()
+        return _Ended(code, tuple(line.removeprefix(_OWN) for line in lines if line.startswith(_OWN)))
 
 
-def _start(arguments: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def _told(command: _Command, training: _Ended) -> int:
+    """Logs what a training in a job said; returns its code."""
+    for line in training.said:
+        _log.warning('"%s": %s', command.name, line)
+    return training.code
+
+
+def _start(
+    arguments: Sequence[str], environment: Mapping[str, str], messages: IO[bytes] | None = None
+) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         bedside_command(arguments),
         stdin=subprocess.PIPE,  # it ends where this process is killed
         stdout=subprocess.DEVNULL,
+        stderr=messages,  # None: this process's own
         env=environment,
     )
 

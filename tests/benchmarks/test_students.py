@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import msgspec
 import pytest
+from bedside.distill import STUDENTS
 from bedside.distill.students.measured import measured_students
 from bedside.runtime import write_manifest
 from bedside.runtime.bundles.variant import Variant
@@ -29,7 +30,7 @@ FULL, HALF = "unet-edge-fullres-small", "unet-edge-tiny"
 
 @pytest.fixture
 def script(import_script):
-    return import_script(SCRIPTS, ("plan", "publish", "report", "step_cost"))
+    return import_script(SCRIPTS, ("plan", "publish", "report", "step_cost", "students"))
 
 
 @pytest.fixture
@@ -70,7 +71,7 @@ def finished(script, plan, tmp_path):
     return tmp_path
 
 
-def test_a_row_is_the_mean_over_the_seeds_and_its_milliseconds_are_the_tasks_window(script, finished):
+def test_a_row_is_the_mean_over_the_seeds_and_its_cost_that_of_the_tasks_window(script, plan, finished):
     rows = {(each.student, each.precision): each for each in script("report").read_rows(finished)}
     assert set(rows) == {(name, precision) for name in (FULL, HALF) for precision in ("fp32", "int8")}
     full, half = rows[FULL, "fp32"], rows[HALF, "int8"]
@@ -79,6 +80,22 @@ def test_a_row_is_the_mean_over_the_seeds_and_its_milliseconds_are_the_tasks_win
     assert (half.dice, half.spread) == (pytest.approx(0.4), None)
     assert half.milliseconds == pytest.approx(45.0 * (40 * 56 * 40) / (48 * 64 * 48))
     assert full.parameters > half.parameters > 0
+    cost = STUDENTS.find(HALF).cost(num_classes=plan.task.num_classes, patch=(48, 64, 48))
+    assert half.gflop == pytest.approx(cost.flops / 1e9 * (40 * 56 * 40) / (48 * 64 * 48))
+
+
+def test_a_student_of_another_seed_is_measured_beside_those_of_before(script, finished, monkeypatch):
+    folder = script("plan").run_folder(finished, "unet-nano", 1)
+    folder.mkdir(parents=True)
+    for precision in ("fp32", "int8"):
+        script("plan").scores_file(folder, precision).touch()
+    asked = []
+    monkeypatch.setattr(script("students").subprocess, "run", lambda command, **_: asked.append(command[2:]))
+    script("students").measure_latencies(finished, ["unet-nano", "unet-edge-base"], [1], threads=1)
+    assert asked == [[finished, FULL, HALF, "unet-nano", "--seeds", "0", "1"]]
+    asked.clear()
+    script("students").measure_latencies(finished, [FULL], [1], threads=1)
+    assert asked == []
 
 
 @pytest.fixture

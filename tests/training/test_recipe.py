@@ -74,6 +74,12 @@ def test_shares_of_one_or_more_are_refused_by_name(field, value):
         Recipe(**{field: value})
 
 
+@pytest.mark.parametrize("betas", [(1.5, 0.9), (0.9, 1.0), (-0.1, 0.9), (float("nan"), 0.9)])
+def test_betas_are_what_adamw_takes(betas):
+    with pytest.raises(ValueError, match="betas: expected two of 0 or more and less than 1"):
+        Recipe(betas=betas)
+
+
 def test_sgd_without_momentum_is_refused():
     """It has no state of a weight: averages would be left out without a word, and no checkpoint could be restored."""
     with pytest.raises(ValueError, match='momentum: expected more than 0 with "sgd", got 0'):

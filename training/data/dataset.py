@@ -243,8 +243,8 @@ def list_dataset(path: str | Path, *, labels: Sequence[str] | None = None) -> Da
         for raw_list in (listing.training, listing.validation, listing.test)
     ]
     for cases in lists:
-        times = Counter(case.name for case in cases)
-        broken += [BrokenCase(name, f"listed {n} times") for name, n in times.items() if n > 1]
+        times = Counter((case.name, case.image) for case in cases)
+        broken += [BrokenCase(name, f"listed {n} times") for (name, _), n in times.items() if n > 1]
     broken += _contradictions({"training": lists[0], "validation": lists[1], "test": lists[2]})
     if not any(lists):
         raise InputError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import msgspec
@@ -171,7 +172,7 @@ def open_array(file: Path) -> NDArray[Any]:
     """
     try:
         return np.load(file, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, SyntaxError, TokenError) as error:  # the last two of a damaged header
         raise_shortage(error, f"{file.parent.name}/{file.name}")
         raise InputError(
             f"{file.parent.name}/{file.name} is missing or damaged; start again, with --resume if the run exists"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import stat
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,5 +122,14 @@ def _stored(folder: Path, used: set[str]) -> StoredCase:
         task, spacing = case.task, case.spacing
     except InputError:  # a damaged case is listed, so that it can be cleared
         task, spacing = "", None
-    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    size = sum(_size(file) for file in folder.rglob("*"))
     return StoredCase(folder.name, task, spacing, size, folder.stat().st_mtime, folder.name in used)
+
+
+def _size(path: Path) -> int:
+    """Returns a file's bytes; 0 of a folder, and of a file that a training has removed since it was found."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return 0
+    return status.st_size if stat.S_ISREG(status.st_mode) else 0

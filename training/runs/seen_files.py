@@ -20,7 +20,7 @@ class SeenFile(msgspec.Struct, frozen=True, kw_only=True):
     """A file that a network has seen.
 
     Attributes:
-        file: its path, below the folder that was asked for.
+        file: its path, below the folder that was asked for; where several paths were, with that folder's.
         taught: names of the networks that learned from it, directly or through what taught them.
         chose: names of the networks whose best epoch it helped to choose, or that of what taught them.
     """
@@ -62,7 +62,7 @@ def find_seen(paths: Sequence[Path], networks: Networks) -> SeenFiles:
         InputError: a path does not exist, a folder holds no NIfTI file, or a file cannot be read.
         ResourceError: file descriptors ran out, or the disk failed.
     """
-    files = {file: name for path in paths for name, file in _files(path)}
+    files = {file: name if len(paths) == 1 else _within(path, name) for path in paths for name, file in _files(path)}
     hashes = hash_images(files, {}, default_threads())
     seen: list[SeenFile] = []
     for file, name in files.items():
@@ -94,6 +94,11 @@ def _files(path: Path) -> Iterator[tuple[str, Path]]:
         raise InputError(f'"{path.name}" holds no NIfTI file; records of networks name no scans of other formats')
     for file in found:
         yield file.relative_to(path).as_posix(), file
+
+
+def _within(path: Path, name: str) -> str:
+    """Returns a file's name with that of the folder, as it was given."""
+    return (path / name).as_posix() if path.is_dir() else path.as_posix()
 
 
 def _scans(files: Iterable[Path]) -> Iterator[Path]:

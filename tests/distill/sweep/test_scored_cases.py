@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from bedside.distill.sweep.scored_cases import ScoredCases
-from bedside.runtime.errors import UsageError
+from bedside.runtime import read_labels, write_volume
+from bedside.runtime.errors import InputError, UsageError
 
 
 def test_without_labelled_test_cases_the_validation_cases_are_scored(cubes):
@@ -15,6 +17,15 @@ def test_without_labelled_test_cases_the_validation_cases_are_scored(cubes):
     )
     with pytest.raises(UsageError, match="a sweep has nothing to score; set some apart with --validation-fraction"):
         ScoredCases.of(replace(cubes.dataset, test=(), validation=()))
+
+
+def test_cases_without_any_organ_are_refused_before_anything_trains(cubes, tmp_path):
+    case = cubes.dataset.test[0]
+    volume = read_labels(case.label)
+    write_volume(tmp_path / "empty.nii.gz", np.zeros_like(volume.data), volume.grid)
+    scored = ScoredCases("test", (replace(case, label=tmp_path / "empty.nii.gz"),))
+    with pytest.raises(InputError, match="no test case has an organ in its label map, so a sweep has nothing to score"):
+        scored.check(cubes.dataset.labels)
 
 
 def test_networks_that_trainings_build_on_are_asked_before_these_begin(cubes, bundle_path):

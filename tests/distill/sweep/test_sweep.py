@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 from bedside.distill import sweep_lambda
-from bedside.distill.sweep import scoring
+from bedside.distill.sweep import scoring, sweep
 from bedside.distill.sweep.plan import plan_runs
 from bedside.distill.sweep.sweep import SweepFailedError
+from bedside.processes.cluster import Cluster
 from bedside.runtime.errors import ExitCode, InputError, UsageError
 from bedside.runtime.files.hashing import file_sha256
 from bedside.training.runs.run import Run
@@ -179,7 +180,7 @@ def test_a_finished_run_is_asked_without_being_made_longer(swept, cubes, tmp_pat
     with pytest.raises(SweepFailedError, match="ended with exit code 1"):
         call(cubes, out, resume=True, arguments=[*cubes.arguments, "--epochs", "3"], epochs=3)
     (line,) = told.read_text().splitlines()
-    assert line.split()[-3:] == ["--resume", "--epochs", "1"]
+    assert line.split()[-5:] == ["--resume", "--epochs", "1", "--device", "cpu"]
 
 
 def test_the_folder_of_prepared_cases_may_be_another(cubes, tmp_path, monkeypatch):
@@ -216,8 +217,25 @@ def test_a_scored_scan_that_chose_the_epoch_of_a_teacher_is_told_of_finished_run
     (teacher / "learned_from.json").write_text(json.dumps(scans))
     words = [str(teacher) if word == str(cubes.teacher) else word for word in cubes.arguments]
     (doubt,) = call(cubes, out, resume=True, arguments=words).doubts
-    assert doubt.startswith(f"1 of the 2 test scans, or copies of them, are validation scans of {teacher.name}: ")
+    assert doubt.startswith(f"1 of the 2 test scans, or copies of them, are validation scans of {teacher.name}, or of ")
     assert doubt in (out / "sweep.md").read_text()
+
+
+def test_a_device_that_this_machine_lacks_is_refused_before_anything_trains(cubes, tmp_path, monkeypatch):
+    monkeypatch.setattr(sweep, "run_trainings", None)
+    with pytest.raises(UsageError, match='this machine has no device "cuda"; take --device auto'):
+        call(cubes, tmp_path / "sweep", device="cuda")
+
+
+def test_of_a_clusters_device_this_machine_scores_on_what_it_has(tmp_path):
+    cluster = Cluster(scheduler="local", jobs=1, threads=1, folder=tmp_path)
+    assert sweep._scoring_device("cuda", cluster) == "auto"
+    assert sweep._scoring_device("cpu", cluster) == "cpu"
+
+
+@pytest.mark.parametrize(("codes", "advised"), [({"a": 2}, False), ({"a": 2, "b": 3}, True)])
+def test_what_a_resumed_run_would_refuse_again_is_not_advised_to_be_resumed(codes, advised):
+    assert ("add --resume" in str(SweepFailedError(codes))) is advised
 
 
 def test_a_teacher_that_learned_from_a_scored_scan_is_named_before_anything_trains(cubes, tmp_path, caplog):

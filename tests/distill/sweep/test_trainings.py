@@ -90,7 +90,7 @@ def test_trainings_end_when_the_sweep_is_killed(tmp_path):
         assert parent.stderr.read() == b""
 
 
-def test_jobs_of_a_cluster_give_the_same_exit_codes(tmp_path, scheduler):
+def test_jobs_of_a_cluster_give_the_same_exit_codes_and_messages(tmp_path, scheduler, caplog):
     pytest.importorskip("submitit", reason="extra cluster")
     cluster = Cluster(scheduler=scheduler, jobs=2, threads=1, folder=tmp_path)
     started = []
@@ -102,3 +102,5 @@ def test_jobs_of_a_cluster_give_the_same_exit_codes(tmp_path, scheduler):
     assert codes == {"a": 0, "b": 2, "c": 0}
     assert started == [("a", 1, 3), ("b", 2, 3), ("c", 3, 3)]
     assert list(tmp_path.iterdir()) == []
+    (said,) = caplog.messages
+    assert said.startswith('"b": error: distill: give a data set and --output')

@@ -110,7 +110,7 @@ def test_a_damaged_folder_is_refused_with_what_to_do(write, tmp_path, damage):
         PreparedCase.open(tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"", b"\x93NUMPY", b"no array"])
+@pytest.mark.parametrize("content", [b"", b"\x93NUMPY", b"no array", b"\x93NUMPY\1\0\x10\0{'descr': ((     "])
 def test_an_array_that_is_none_is_refused(tmp_path, content):
     (tmp_path / "image.npy").write_bytes(content)
     with pytest.raises(InputError, match=r"image\.npy is missing or damaged; start again"):

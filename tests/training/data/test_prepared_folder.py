@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -74,6 +75,14 @@ def test_a_damaged_case_is_told_and_can_be_cleared(folder, cases):
     damaged = next(case for case in folder.cases() if case.key == cases[0].folder.name)
     assert (damaged.task, damaged.spacing) == ("", None)
     assert cases[0].folder.name in keys(folder.clear())
+
+
+def test_a_file_that_a_training_removes_meanwhile_counts_nothing(folder, cases, monkeypatch):
+    before = folder.cases()
+    gone = cases[0].folder / "gone.new"
+    real = Path.rglob
+    monkeypatch.setattr(Path, "rglob", lambda self, pattern: [*real(self, pattern), gone])
+    assert folder.cases() == before
 
 
 def test_clearing_leaves_a_folder_that_can_be_filled_again(folder, cases, small_dataset, small_task):

@@ -46,7 +46,14 @@ def test_files_are_taken_whatever_their_names_and_each_once(tmp_path):
     write(tmp_path / "other.nii", b"2")
     write(tmp_path / "._other.nii", b"3")  # as macOS leaves beside files
     found = find_seen([tmp_path / "scan", tmp_path, tmp_path / "other.nii"], [("x", network(scan))])
-    assert (found.files, [each.file for each in found.seen], found.exit_code) == (2, ["scan"], 6)
+    assert (found.files, [each.file for each in found.seen], found.exit_code) == (2, [str(tmp_path / "scan")], 6)
+
+
+def test_files_of_one_name_in_two_folders_are_told_apart(tmp_path):
+    seen = write(tmp_path / "a" / "case.nii", b"1")
+    write(tmp_path / "b" / "case.nii", b"2")
+    found = find_seen([tmp_path / "a", tmp_path / "b"], [("x", network(seen))])
+    assert [each.file for each in found.seen] == [(tmp_path / "a" / "case.nii").as_posix()]
 
 
 def test_what_holds_no_scan_is_refused(tmp_path):

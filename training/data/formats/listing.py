@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,7 +79,10 @@ class Listing:
 
 
 def case_names(listed: Sequence[RawCase]) -> dict[Path, str]:
-    """Returns image → case name: the file's name, preceded by its folder's if files in two folders share a name."""
+    """Returns image → case name: the file's name, preceded by folders' names where files in several share a name.
+
+    The folders are as many, from the file upwards, as tell these files apart; one, if none can.
+    """
     cases = {raw.image: raw for raw in reversed(listed)}
     unnamed = [raw for raw in cases.values() if not raw.name]
     # Four final digits are nnU-Net's channel if every image ends in 0000 and no label map does; else a case number.
@@ -91,10 +94,22 @@ def case_names(listed: Sequence[RawCase]) -> dict[Path, str]:
     for image, raw in cases.items():
         split = splits.get(image) if are_channels else None
         plain[image] = utf8_name(raw.name or (split[0] if split else stem(image.name)))
-    uses = Counter(plain.values())
-    return {
-        image: name if uses[name] == 1 else f"{utf8_name(image.parent.name)}_{name}" for image, name in plain.items()
-    }
+    alike: defaultdict[str, list[Path]] = defaultdict(list)
+    for image, name in plain.items():
+        alike[name].append(image)
+    return {image: _joined(name, image, _depth(alike[name])) for image, name in plain.items()}
+
+
+def _depth(images: Sequence[Path]) -> int:
+    """Returns how many folders, from the file upwards, tell images apart; 1 if none can."""
+    if len(images) == 1:
+        return 0
+    most = max(len(image.parent.parts) for image in images)
+    return next((n for n in range(1, most) if len({image.parent.parts[-n:] for image in images}) == len(images)), 1)
+
+
+def _joined(name: str, image: Path, folders: int) -> str:
+    return "_".join([*map(utf8_name, image.parent.parts[len(image.parent.parts) - folders :]), name])
 
 
 def several_images(files: Sequence[Path]) -> str:

@@ -13,6 +13,12 @@ def test_the_folder_distinguishes_files_of_one_name() -> None:
     assert case_names([RawCase(a), RawCase(b), RawCase(c)]) == {a: "one_ct", b: "two_ct", c: "mr"}
 
 
+def test_as_many_folders_distinguish_files_of_one_name_as_are_needed() -> None:
+    a, b, c, d = (Path(f"/data/{name}") for name in ("p1/scan/ct.nii", "p2/scan/ct.nii", "p2/scan/mr.nii", "mr.nii"))
+    raws = [RawCase(image) for image in (a, b, c, d)]
+    assert case_names(raws) == {a: "p1_scan_ct", b: "p2_scan_ct", c: "scan_mr", d: "data_mr"}
+
+
 def test_a_case_keeps_the_name_that_its_layout_gives_it() -> None:
     assert case_names([RawCase(Path("/one/ct.nii.gz"), name="patient")]) == {Path("/one/ct.nii.gz"): "patient"}
 
