@@ -64,7 +64,7 @@ class Serve:
     ] = None
     max_upload: Annotated[int, typer.Option(min=1, help="MiB of one upload.")] = 2048
     queue: Annotated[int, typer.Option(min=1, max=1000, help="Scans that may wait or run.")] = 8
-    keep: Annotated[float, typer.Option(min=0.0, help="Minutes that results are kept.")] = 60.0
+    keep: Annotated[float, typer.Option(min=0.1, help="Minutes that results are kept.")] = 60.0
     folder: Annotated[
         Path | None,
         output_option(help="Where the private folder for scans is made.", show_default="the temporary folder"),
@@ -113,7 +113,7 @@ class Serve:
 
     def _token(self) -> str | None:
         if self.token_file is None:
-            return os.environ.get(TOKEN_VARIABLE) or None
+            return os.environ.get(TOKEN_VARIABLE, "").strip() or None
         try:
             return self.token_file.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:

@@ -110,12 +110,12 @@ def scrubbed(message: str) -> str:
 
 
 def _engines() -> dict[str, Any]:
-    from ..runtime.engines import available_engines, inference_devices
+    from ..runtime.engines import ENGINES, available_engines
 
     found: dict[str, Any] = {}
     for name in available_engines():
         try:
-            found[name] = msgspec.to_builtins(inference_devices(name))
+            found[name] = msgspec.to_builtins(ENGINES[name].load().devices())
         except Exception as error:  # an engine that cannot be loaded is what the report is for
             found[name] = {"error": f"{type(error).__name__}: {scrubbed(first_line(error))}"}
     return found

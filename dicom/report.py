@@ -57,7 +57,7 @@ def write_report(
     identity = identity or ResultIdentity(highdicom.UID(), highdicom.UID())
     headers = series_headers(series, names)
     segments = given.segmentation(segmentation, headers)
-    made = report_of(headers, segments, volumes_ml, names, bundle_sha256, identity)
+    made = report_of(headers, segments, volumes_ml, names, bundle_sha256, identity, series.stack.missing)
     with atomic_write(given.path) as temporary:
         made.save_as(temporary)
 
@@ -69,6 +69,7 @@ def report_of(
     names: Sequence[str],
     bundle_sha256: str,
     identity: ResultIdentity,
+    interpolated: int = 0,
 ) -> Dataset:
     """Returns a report.
 
@@ -79,16 +80,21 @@ def report_of(
         names: likewise.
         bundle_sha256: likewise.
         identity: likewise.
+        interpolated: number of slices that were missing and are interpolated: the volumes count them, the segments,
+            whose frames refer to files, do not.
 
     Raises:
         InputError: a header permits no report.
     """
     import highdicom
 
+    parameters = [f"bundle_sha256 {bundle_sha256}"]
+    if interpolated:
+        parameters.append(f"interpolated_slices {interpolated}")
     with refusing("report"):
         made = highdicom.sr.Comprehensive3DSR(
             evidence=[*headers, segments],
-            content=_content(volumes_ml, names, headers[0], segments, bundle_sha256),
+            content=_content(volumes_ml, names, headers[0], segments, parameters),
             series_instance_uid=identity.series_uid,
             series_number=series_number(headers[0], 3000),
             sop_instance_uid=identity.instance_uid,
@@ -102,14 +108,18 @@ def report_of(
 
 
 def _content(
-    volumes_ml: Mapping[str, float], names: Sequence[str], header: Dataset, segments: Dataset, bundle_sha256: str
+    volumes_ml: Mapping[str, float],
+    names: Sequence[str],
+    header: Dataset,
+    segments: Dataset,
+    parameters: Sequence[str],
 ) -> Any:
     from highdicom import UID, sr
     from pydicom.sr.codedict import codes
     from pydicom.sr.coding import Code
 
     millilitre = Code("ml", "UCUM", "milliliter")  # CID 7462
-    algorithm = sr.AlgorithmIdentification(SOFTWARE, __version__, parameters=[f"bundle_sha256 {bundle_sha256}"])
+    algorithm = sr.AlgorithmIdentification(SOFTWARE, __version__, parameters=[*parameters])
     groups = []
     for number, name in enumerate(names[1:], start=1):
         organ, side = segment_code(name)

@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -21,6 +22,7 @@ from ..runtime.scans.unchanged_file import unchanged_sha256
 from ..runtime.shortage import raise_shortage
 from .bounded_file import BoundedFile
 from .frames import Frame
+from .modality import shown_modality
 from .quiet import quiet_libraries
 from .stack import Stack
 
@@ -47,6 +49,11 @@ class DicomSeries(ScanSource):
     def name(self) -> str:
         """What messages call it; nothing of the patient."""
         return "DICOM series"
+
+    @property
+    def modality(self) -> str | None:
+        """The modality of its slices; None where their headers have none."""
+        return shown_modality(self._frames[0].modality) or None
 
     @property
     def grid(self) -> Grid:
@@ -92,6 +99,11 @@ class DicomSeries(ScanSource):
                     yield ((1 - share) * last + share * plane).astype(dtype)
             yield plane
             last, last_place = plane, place
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files of its slices, in order, each once."""
+        return tuple(dict.fromkeys(frame.path for frame in self._frames))
 
     def sha256(self) -> str:
         """Returns the SHA-256 of all files' SHA-256, in the order of the slices.

@@ -120,10 +120,13 @@ def _places(frames: Sequence[Frame], heights: NDArray[np.float64], *, fill_gaps:
             f"{frames[at + 1].number}{' first' * (count > 1)}: files are there twice, or the series holds several "
             "acquisitions; give the files of one"
         )
-    step = float(np.median(distances))
-    steps = distances / step
-    whole = np.maximum(np.rint(steps), 1)
-    if not (np.abs(steps - whole) <= _EVEN * whole).all():  # so that what is no number is refused too
+    # The step is the median; of a series that lacks half of its slices or more, the smallest distance.
+    for step in (float(np.median(distances)), float(distances.min())):
+        steps = distances / step
+        whole = np.maximum(np.rint(steps), 1)
+        if (np.abs(steps - whole) <= _EVEN * whole).all():  # what is no number is not
+            break
+    else:
         raise InputError(
             f"the slices are unevenly spaced, {distances.min():.3g} to {distances.max():.3g} mm apart; export the "
             "series again, or resample it first"

@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeVar
 from ..runtime.errors import MissingExtraError, ResourceError, first_line
 from ..runtime.files.atomic import make_folder
 from .shard import read_result, run_shard
+from .signals import sigint_as_by_default
 from .worker import Finished, Raised, Work
 
 Item = TypeVar("Item")
@@ -110,7 +111,7 @@ def _submitted(
     try:
         executor = submitit.AutoExecutor(folder=folder / "submitit", cluster=cluster.scheduler)
         executor.update_parameters(**cluster.parameters)
-        with executor.batch():
+        with sigint_as_by_default(), executor.batch():  # by which local jobs are cancelled
             return [executor.submit(run_shard, work, shard, folder) for shard in shards]
     except (FailedJobError, RuntimeError, OSError, ValueError, NameError) as error:
         raise ResourceError(f"{cluster.scheduler} refuses the jobs: {first_line(error)}") from None

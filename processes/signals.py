@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
-from threading import Thread
+from threading import Thread, current_thread, main_thread
 from types import FrameType
 from typing import NoReturn
 
@@ -52,3 +52,21 @@ def sigint_blocked() -> Generator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def sigint_as_by_default() -> Generator[None]:
+    """Lets processes that start meanwhile hear SIGINT, also where this one was told to ignore it.
+
+    A shell has the commands that it runs in the background ignore it, and theirs inherit that. Does nothing outside of
+    the main thread, which alone may say what becomes of a signal.
+    """
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    if not ignored or current_thread() is not main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -11,7 +11,7 @@ from .labels.best_class import label_dtype
 from .labels.postprocess import cut_by_body, emptied, postprocess
 from .labels.restore import LabelRestorer, Labels
 from .memory.memory_limit import Reserve, if_free
-from .preprocessing.plausibility import geometry_warnings
+from .preprocessing.plausibility import geometry_warnings, modality_warnings
 from .result import Result, label_volumes
 
 if TYPE_CHECKING:
@@ -84,6 +84,7 @@ class ScanPipeline:
                     self._reserve,
                 )
             volumes = label_volumes(labels, request.task.labels, grid)
+        modality = modality_warnings(request.scan.modality, request.task)
         located = () if self._pass.region is None else self._pass.region.warnings
         lost = (*emptied(removed, volumes), *cut_by_body(removed, volumes))
         empty = () if labels.any() else ("the result is empty: no voxel was labelled",)
@@ -92,7 +93,7 @@ class ScanPipeline:
             grid=grid,
             volumes_ml=volumes,
             timings=self._hooks.stopwatch.milliseconds,
-            warnings=tuple(dict.fromkeys((*located, *labelled.warnings, *lost, *empty))),
+            warnings=tuple(dict.fromkeys((*modality, *located, *labelled.warnings, *lost, *empty))),
             engine=self._pass.engine.name,
             precision=self._pass.engine.precision,
             windows=labelled.computed,

@@ -17,7 +17,7 @@ from .answers import ServiceAnswer
 from .events import job_events
 from .file_answer import FileAnswer
 from .intake import UPLOAD, convert, nifti_path, take_in
-from .job import Job
+from .job import GONE, Job
 from .jobs import Jobs
 from .json_answer import json_response
 from .page_files import has_viewer
@@ -142,7 +142,7 @@ class Api:
 
     async def scan(self, request: Request) -> Response:
         """Sends the scan as NIfTI, a DICOM series too."""
-        job, gone = self._job(request), RefusedError(404, "the scan is no longer here; post it again", ExitCode.USAGE)
+        job, gone = self._job(request), RefusedError(404, GONE, ExitCode.USAGE)
         try:
             path = nifti_path(job)
             if not path.is_file():

@@ -91,25 +91,36 @@ def _result_bytes(scan: Path | DicomSeries) -> int:
 
 
 def nifti_path(job: Job) -> Path:
-    """Returns where a scan is as NIfTI, or will be once `convert` has run."""
-    if job.scan is None or isinstance(job.scan, Path):
-        return job.scan or job.folder / "scan.nii.gz"
-    return job.folder / "shown.nii.gz"
+    """Returns where a scan is as NIfTI as it was segmented, or will be once `convert` has run."""
+    if job.scan is None:
+        return job.folder / "scan.nii.gz"
+    return job.scan if isinstance(job.scan, Path) and not _chooses(job) else job.folder / "shown.nii.gz"
+
+
+def _chooses(job: Job) -> bool:
+    """Whether the job's options choose a volume of its NIfTI file, or its sform or qform."""
+    return job.options.volume is not None or job.options.prefer is not None
 
 
 def convert(job: Job) -> None:
-    """Converts a DICOM series to NIfTI plane by plane, once; a NIfTI scan stays as it is. Only one may run at a time.
+    """Writes a scan as NIfTI as it was segmented, plane by plane, once. Only one may run at a time.
+
+    A NIfTI file stays as it is, unless the job's options choose one of its volumes or forms: who shows the file would
+    choose otherwise.
 
     Raises:
-        InputError: the series is damaged.
-        RefusedError: there is no room on the disk.
+        InputError: the scan is damaged.
+        RefusedError: there is no room on the disk, or the job's files have been removed.
         ResourceError: it cannot be written all the same.
     """
     from ..runtime.scans.nifti import write_planes
+    from ..runtime.scans.nifti_file import NiftiFile
     from ..runtime.scans.scan import Scan
 
-    path, series = nifti_path(job), job.scan
-    if series is None or isinstance(series, Path) or path.exists():
-        return
-    require_room(job.folder, math.prod(series.grid.shape) * series.dtype.itemsize)
-    write_planes(path, Scan(series).planes(), series.dtype, series.grid)
+    with job.using_files():
+        path, scan = nifti_path(job), job.scan
+        if scan is None or path.exists():
+            return
+        source = NiftiFile.open(scan, job.options.volume, job.options.prefer) if isinstance(scan, Path) else scan
+        require_room(job.folder, math.prod(source.grid.shape) * source.dtype.itemsize)
+        write_planes(path, Scan(source, job.options.replace_nan).planes(), source.dtype, source.grid)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from contextlib import ExitStack, suppress
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..runtime.errors import ExitCode
 from ..runtime.segmentation_options import SegmentationOptions
 from .answers import JobAnswer, ResultAnswer, State
-from .refusal import Failure
+from .refusal import Failure, RefusedError
 from .segmenting import WANTED, Answer, ScanItem
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ..runtime.reserved_scan import ReservedScan
     from .served_bundle import ServedBundle
 
+GONE = "the scan is no longer here; post it again"
 FINISHED: tuple[State, ...] = ("done", "failed", "cancelled")
 
 
@@ -38,7 +40,7 @@ class Job:
         self.scan: Path | DicomSeries | None = None
         self.reserved: ReservedScan | None = None
         self.options = SegmentationOptions()
-        self._lock = threading.Lock()
+        self._lock, self._files, self._removed = threading.Lock(), threading.Lock(), False
         self._stop = threading.Event()
         self._state: State = "queued"
         self._done = self._total = 0
@@ -120,9 +122,23 @@ class Job:
         self._state, self._finished = state, time.monotonic()
 
     def remove(self) -> None:
-        """Cancels the job and removes its files."""
+        """Cancels the job and removes its files, as soon as `using_files` has ended."""
         self.cancel()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        with self._files:
+            self._removed = True
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    @contextmanager
+    def using_files(self) -> Generator[None]:
+        """Keeps the job's files while something is written beside them: what came later would stay behind them.
+
+        Raises:
+            RefusedError: they have been removed.
+        """
+        with self._files:
+            if self._removed:
+                raise RefusedError(404, GONE, ExitCode.USAGE)
+            yield
 
     def answer(self, keep_seconds: float) -> JobAnswer:
         """Returns what the API answers about it.

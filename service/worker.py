@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -70,7 +69,7 @@ class Worker:
                 if job.begin():
                     self._run(job)
                 if job.state == "cancelled":  # a job that was done before somebody cancelled it keeps its files
-                    shutil.rmtree(job.folder, ignore_errors=True)
+                    job.remove()
         finally:
             self._end_process()
 

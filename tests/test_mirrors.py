@@ -51,7 +51,6 @@ ELSEWHERE = {  # module → the file that tests it
     "service/intake.py": "service/test_api.py",
     "service/scan_options.py": "service/test_api.py",
     "service/segmenting.py": "service/test_worker.py",
-    "service/job.py": "service/test_jobs.py",
     "service/json_answer.py": "service/test_api.py",
     "service/page_files.py": "service/test_page.py",
     "service/served_bundle.py": "service/test_api.py",

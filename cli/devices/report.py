@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ...runtime.errors import BundleError
+from ...runtime.errors import BundleError, UsageError
 from ..options.outputs import check_new
 from ..options.paths import bundle_option, input_option, output_option
 from ..terminal.console import Console
@@ -37,6 +38,8 @@ class Report:
     def __call__(self) -> None:
         """Writes the zip and says what is in it."""
         check_new(self.output, ".zip", force=self.force)
+        if self.bundle is not None and os.path.realpath(self.bundle) == os.path.realpath(self.output):
+            raise UsageError("--bundle and -o are the same file; the report would replace the bundle")
         from ...devices.support_report import write_support_report
 
         with self.console.progress("self-test") as advance:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -70,13 +71,20 @@ class DicomOutput:
         )
 
     def check_series(self, scan: DicomSeries, segmenter: Segmenter, output: Path) -> None:
-        """Refuses a series whose headers do not permit what is to be written, before it is segmented.
+        """Refuses a series whose headers do not permit what is to be written, or whose files it would replace.
+
+        It is not segmented yet.
 
         Raises:
+            UsageError: a file of the series is where a result would be written.
             InputError: a header permits no such result, or a file cannot be read.
         """
         from ...dicom.result_check import check_results
 
+        own = {os.path.realpath(file) for file in scan.files}
+        for path in filter(None, (output, self.report, self.contours)):
+            if os.path.realpath(path) in own:
+                raise UsageError(f'"{path.name}" is a file of the series that is segmented; choose another path')
         check_results(
             scan,
             segmenter.task.labels,

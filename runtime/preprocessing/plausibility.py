@@ -128,6 +128,18 @@ def _looks_like_labels(sample: IntensitySample) -> bool:
     return found.size <= _MOST_LABELS and float(np.mean(np.diff(values)[pairs] == 0)) > _SHARE_WITHIN_LABELS
 
 
+def modality_warnings(modality: str | None, task: Task) -> tuple[str, ...]:
+    """Returns a warning if a scan's header names another modality than the task's.
+
+    Args:
+        modality: DICOM's Modality; None where it is not known.
+        task: the task.
+    """
+    if modality is None or modality == task.modality.value:
+        return ()
+    return (f"the scan's header says {modality}, and the task is for {task.modality.value}: check that it is the scan",)
+
+
 def geometry_warnings(source: Grid, task: Task) -> tuple[str, ...]:
     """Returns warnings if a scan is much coarser than the task's spacing or much smaller than its patch."""
     own = source.reoriented(task.orientation)

@@ -61,6 +61,11 @@ class Scan:
         return self._dtype.itemsize
 
     @property
+    def modality(self) -> str | None:
+        """DICOM's Modality, such as ``CT``; None where it is not known."""
+        return None if isinstance(self._source, Volume) else self._source.modality
+
+    @property
     def _dtype(self) -> np.dtype[Any]:
         source = self._source
         return source.data.dtype if isinstance(source, Volume) else source.dtype

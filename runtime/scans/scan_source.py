@@ -36,6 +36,11 @@ class ScanSource(ABC):
         """What a person should know of the scan, one line each."""
         return ()
 
+    @property
+    def modality(self) -> str | None:
+        """DICOM's Modality, such as ``CT``; None where the file does not say."""
+        return None
+
     @abstractmethod
     def planes(self) -> Iterator[NDArray[Any]]:
         """Yields the planes [Y, X] of real values, from the first along the grid's third axis to the last.

@@ -88,7 +88,7 @@ async function segment(files, query = {}) {
     for (const [index, bundle] of used.entries()) finished.push(await through(bundle, body, query, steps[index], stop.signal));
     kept = finished.map(({ job }) => job);
     say("Loading the result");
-    await present(finished, nifti);
+    await present(finished, "volume" in query || "prefer" in query ? null : nifti);
     say("Done");
   } catch (error) {
     if (error.name === "AbortError") say("Cancelled");

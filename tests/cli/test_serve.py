@@ -24,6 +24,13 @@ def test_a_token_is_read_from_its_file_and_never_said(bundle_path, tmp_path, cap
     assert "secret" not in line
 
 
+def test_a_token_of_the_environment_loses_its_line_end(bundle_path, capsys, monkeypatch):
+    monkeypatch.setenv("BEDSIDE_TOKEN", "short-secret-16-\r\n")
+    monkeypatch.setattr("bedside.service.server.serve", lambda served, settings, started: print(repr(settings.token)))
+    assert run(["serve", str(bundle_path), "--engine", "onnxruntime", "--precision", "fp32"]) == 0
+    assert "'short-secret-16-'" in capsys.readouterr().out
+
+
 def test_a_token_that_cannot_be_read_is_refused(bundle_path, tmp_path, capsys):
     code, _ = code_and_line(capsys, bundle_path, "--token-file", tmp_path / "missing")
     assert code == 3
@@ -48,6 +55,6 @@ def test_a_missing_extra_is_named(bundle_path, capsys, monkeypatch):
     assert "pip install 'bedside[serve]'" in line
 
 
-@pytest.mark.parametrize("option", [("--port", "70000"), ("--queue", "0"), ("--max-upload", "0")])
+@pytest.mark.parametrize("option", [("--port", "70000"), ("--queue", "0"), ("--max-upload", "0"), ("--keep", "0")])
 def test_limits_out_of_range_are_refused(bundle_path, capsys, option):
     assert code_and_line(capsys, bundle_path, *option)[0] == 2

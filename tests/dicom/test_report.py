@@ -67,6 +67,18 @@ def test_it_belongs_to_the_patient_and_says_what_made_it(written):
     assert is_own_result(written / "sr.dcm")
 
 
+def test_it_says_how_many_slices_are_interpolated_which_its_volumes_count(tmp_path):
+    write_series(tmp_path / "ct", leave_out=[2])
+    series = open_series(tmp_path / "ct", fill_gaps=True)
+    write_segmentation(tmp_path / "seg.dcm", label_map(series.grid.shape), NAMES, series, bundle_sha256=HASH)
+    write_report(tmp_path / "sr.dcm", VOLUMES, NAMES, series, tmp_path / "seg.dcm", bundle_sha256=HASH)
+    assert b"interpolated_slices 1" in (tmp_path / "sr.dcm").read_bytes()
+
+
+def test_a_whole_series_has_no_interpolated_slices(written):
+    assert b"interpolated_slices" not in (written / "sr.dcm").read_bytes()
+
+
 @pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dicom3tools is not installed")
 def test_dciodvfy_finds_no_error(written):
     done = subprocess.run(["dciodvfy", written / "sr.dcm"], capture_output=True, text=True)

@@ -53,6 +53,18 @@ def test_more_missing_slices_than_there_are_is_no_gap_to_fill(tmp_path, height, 
     assert no.value.choices == ()
 
 
+@pytest.mark.parametrize("kept", [[0, 2, 6], [0, 1, 2, 4, 6], [0, 1, 3, 5], [0, 3]])
+def test_gaps_are_filled_where_half_of_the_steps_or_more_are_gaps(tmp_path, kept):
+    left_out = [number for number in range(kept[-1] + 1) if number not in kept]
+    write_series(tmp_path, values=np.zeros((kept[-1] + 1, 4, 4), np.int16), leave_out=left_out)
+    if kept == [0, 3]:  # nobody can tell
+        assert open_series(tmp_path).grid.shape.z == 2
+        return
+    assert "are missing, first between" in refusal(tmp_path) or "is missing, between" in refusal(tmp_path)
+    step = 2 if kept == [0, 2, 6] else 1
+    assert open_series(tmp_path, fill_gaps=True).grid.shape.z == kept[-1] // step + 1
+
+
 def test_as_many_missing_slices_as_there_are_may_be_filled(tmp_path):
     write_series(tmp_path, change=moved(4, (0, 0, 5 * STEP)))
     assert open_series(tmp_path, fill_gaps=True).grid.shape.z == 10

@@ -66,6 +66,20 @@ class TestAScan:
         client.finished(job)
         assert client.get(f"{API}jobs/{job['id']}/scan").content == scan_bytes()
 
+    def test_of_which_a_volume_or_form_was_chosen_comes_back_as_it_was_segmented(self, client, tmp_path):
+        first = nib.Nifti1Image.from_bytes(scan_bytes())
+        both = np.stack([np.asarray(first.dataobj), np.asarray(first.dataobj) + 7], axis=3)
+        image = nib.Nifti1Image(both.astype(np.int16), first.affine)
+        moved = first.affine.copy()
+        moved[:3, 3] += 40
+        image.set_sform(moved, 1)
+        image.set_qform(first.affine, 1)
+        job = client.post_scan(image.to_bytes(), volume=1, prefer="qform").json()
+        assert client.finished(job)["code"] in (0, 6)
+        shown = nib.Nifti1Image.from_bytes(gzip.decompress(client.get(f"{API}jobs/{job['id']}/scan").content))
+        assert np.array_equal(np.asarray(shown.dataobj), both[..., 1])
+        assert np.allclose(shown.affine, first.affine)
+
     def test_that_needs_review_says_so_as_the_command_does(self, client):
         hu = np.full((14, 12, 10), -1000, np.int16)
         hu[0] = -990

@@ -25,6 +25,14 @@ def test_the_zip_is_written_and_its_content_is_in_the_json(report, capsys) -> No
     assert {*said["contents"]} < {*zipfile.ZipFile(output).namelist()}
 
 
+def test_the_bundle_itself_is_not_replaced(report, capsys) -> None:
+    call, output = report
+    output.write_bytes(b"a bundle")
+    assert call("--bundle", str(output), "--force") == 2
+    assert "the report would replace the bundle" in capsys.readouterr().err
+    assert output.read_bytes() == b"a bundle"
+
+
 def test_a_zip_that_is_there_is_replaced_with_force_alone(report, capsys) -> None:
     call, output = report
     output.write_bytes(b"a person's")

@@ -70,6 +70,16 @@ def test_the_record_has_the_label_map_that_was_written_before_a_report_failed(
     assert outcome["volumes_ml"]
 
 
+@pytest.mark.parametrize("option", ["-o", "--sr", "--rtstruct"])
+def test_no_result_replaces_a_slice_of_its_own_series(bundle_path, folder, tmp_path, capsys, option):  # noqa: F811
+    slices = {path: path.read_bytes() for path in folder.iterdir()}
+    given = {"-o": str(tmp_path / "o.dcm"), "--sr": str(tmp_path / "sr.dcm"), option: str(sorted(slices)[2])}
+    words = [word for pair in given.items() for word in pair]
+    assert bedside(["segment", str(bundle_path), "-i", str(folder), "-q", "--force", *WORDS, *words]) == 2
+    assert "is a file of the series that is segmented; choose another path" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in folder.iterdir()} == slices
+
+
 def test_what_does_not_fit_is_refused_before_the_work(bundle_path, folder, tmp_path, capsys):  # noqa: F811
     nib.save(nib.Nifti1Image(cube(), np.eye(4)), tmp_path / "ct.nii.gz")
     words = ["segment", str(bundle_path), "-q", *WORDS]
