@@ -25,7 +25,9 @@ def test_the_bundle_carries_the_runs_origin_and_dice_of_the_gate_case(exported):
     assert (manifest.provenance.teacher, manifest.provenance.lam) == ("big-one", 0.5)
     assert manifest.provenance.data_hash == "cd" * 32
     assert manifest.provenance.training["epoch"] == "2"
-    assert "says nothing about new scans" in manifest.provenance.training["gate"]  # the one case is in both lists
+    care = manifest.provenance.training["gate"]
+    assert "not every scan is recorded from which the student, or what taught it, learned" in care
+    assert "a gate case calibrates int8 too" in care  # the one case is in both lists
     assert len(manifest.variants) == (7 if supports("openvino", "bf16") else 5)
     for variant in manifest.variants:
         assert set(variant.dice) == {"fat"}  # bone is absent: left out, not counted as 0 or 1

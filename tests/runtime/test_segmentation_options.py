@@ -37,7 +37,7 @@ def test_overlap_and_post_processing_are_the_bundles_unless_given(manifest):
         ("skip_air", "no", 'True or False, got "no"'),
         ("use_locator", 2, "True or False, got 2"),
         ("volume", -1, "a whole number from 0 up, got -1"),
-        ("replace_nan", "0", 'a finite number, got "0"'),
+        ("replace_nan", "0", 'a finite number that float32 can hold, got "0"'),
         ("prefer", "SFORM", 'sform, qform, got "SFORM"'),
         ("postprocessing", {}, "a Postprocessing, got a dict"),
     ],

@@ -51,5 +51,5 @@ def test_its_name_stands_before_what_is_wrong_with_it():
 
 
 def test_nothing_is_chosen_within_it():
-    with pytest.raises(UsageError, match="this scan is open already"):
+    with pytest.raises(UsageError, match="this scan is none, or is open already"):
         open_scan(OwnFormat(), volume=1)
