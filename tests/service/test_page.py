@@ -113,6 +113,26 @@ def test_from_upload_to_overlay(browser, two_bundles, tmp_path):
 
 
 @needs_viewer
+def test_of_a_file_with_several_volumes_the_viewer_shows_the_one_that_was_segmented(browser, two_bundles, tmp_path):
+    fetched = "return performance.getEntriesByType('resource').map((each) => each.name)"
+    scan = nib.Nifti1Image.from_bytes(scan_bytes((20, 20, 20)))
+    both = np.stack([np.full(scan.shape, -1000, np.int16), np.asarray(scan.dataobj)], axis=3)
+    nib.save(nib.Nifti1Image(both, scan.affine), tmp_path / "both.nii")
+    nib.save(scan, tmp_path / "one.nii")
+    with running(two_bundles[0]) as client:
+        browser.open(str(client.base_url))
+        browser.give([tmp_path / "one.nii"])
+        browser.wait_for_status("Done")
+        assert not any(name.endswith("/scan") for name in browser.driver.execute_script(fetched))
+        browser.give([tmp_path / "both.nii"])
+        browser.wait_for_status("This scan was refused")
+        browser.all("#choices button")[1].click()
+        browser.wait_for_status("Done")
+        assert any(name.endswith("/scan") for name in browser.driver.execute_script(fetched))
+        assert browser.coloured(".planes canvas") > 1000
+
+
+@needs_viewer
 def test_two_bundles_side_by_side(browser, two_bundles, tmp_path):
     (tmp_path / "ct.nii").write_bytes(scan_bytes((20, 20, 20)))
     with running(*two_bundles) as client:
