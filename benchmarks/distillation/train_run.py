@@ -86,10 +86,11 @@ def train(plan: Plan, out: Path, name: str, labelled: int, seed: int) -> None:
 def trained_network(plan: Plan, out: Path, name: str, labelled: int, seed: int) -> tuple[torch.nn.Module, Task]:
     """Returns a run's network in evaluation mode, or that of the mean of all teachers, and its task."""
     from bedside.distill.teacher import Teacher
+    from bedside.distill.teacher_task import task_of_teacher
 
     if name == ENSEMBLE:
         runs = teachers_runs(out, name, labelled)
-        tasks = [Teacher.open(run).task for run in runs]
+        tasks = [task_of_teacher(run) for run in runs]
         if any(task.preparation != tasks[0].preparation or task.patch != tasks[0].patch for task in tasks):
             raise UsageError("the teachers prepare scans differently, and the network of their mean needs one way")
         return mean_network(runs), tasks[0]

@@ -213,6 +213,8 @@ def _scoring_device(device: str, cluster: Cluster | None) -> str:
     Raises:
         UsageError: this machine has no such device, and the trainings run here.
     """
+    if device.lower() in ("auto", "cpu"):  # every machine has these; torch need not lie in memory beside the trainings
+        return device
     from ...training.loop.hardware import make_fabric
 
     try:

@@ -1,4 +1,4 @@
-"""A run directory is told from a bundle, and what is neither is named."""
+"""`is_bundle` tells a run directory from a bundle, and refuses any other path by name."""
 
 import pytest
 from bedside.runtime.errors import InputError

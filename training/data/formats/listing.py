@@ -97,7 +97,8 @@ def case_names(listed: Sequence[RawCase]) -> dict[Path, str]:
     alike: defaultdict[str, list[Path]] = defaultdict(list)
     for image, name in plain.items():
         alike[name].append(image)
-    return {image: _joined(name, image, _depth(alike[name])) for image, name in plain.items()}
+    depths = {name: _depth(images) for name, images in alike.items()}
+    return {image: _joined(name, image, depths[name]) for image, name in plain.items()}
 
 
 def _depth(images: Sequence[Path]) -> int:
